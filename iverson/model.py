@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The vocabulary: frozen values that the four layers share.
+
+Prices are raw dollars a share, as they were quoted on the day (never adjusted). `size` counts
+shares; a position's size carries the sign of its side, every other size is positive. Fractions
+are fractions (0.02 is 2 %). `at` is a tz-aware UTC instant, `session` an exchange date.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Side = Literal["long", "short"]
+OrderSide = Literal["buy", "sell"]
+Leg = Literal["entry", "stop", "target", "time limit", "fold end", "plain"]
+Reading = Literal["worst", "base", "best"]
+
+
+class Stage(StrEnum):
+    """The stages of a system's life."""
+
+    BACKTEST = "backtest"
+    WALK_FORWARD = "walk_forward"
+    REHEARSE = "rehearse"
+    PAPER = "paper"
+    LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """The wish to open a position; it becomes an order only through an approved verdict.
+
+    `limit` is the worst acceptable entry price, `stop` the protective price, `target` the
+    profit-taking price (None: leave at the stop or the time limit only). `max_sessions` counts
+    exchange sessions with the entry session as 0 (None: no time limit). `reason` is free: a
+    number or words, for the journal.
+    """
+
+    at: datetime
+    session: date
+    symbol: str
+    side: Side
+    confidence: int
+    limit: float
+    stop: float
+    target: float | None = None
+    max_sessions: int | None = None
+    reason: str | float = ""
+    strategy: str = ""
+
+    @property
+    def direction(self) -> int:
+        """+1 for long, -1 for short."""
+        return 1 if self.side == "long" else -1
+
+    @property
+    def risk_per_share(self) -> float:
+        """Dollars a share lost between `limit` and `stop`; positive when the stop protects."""
+        return (self.limit - self.stop) * self.direction
+
+    def fault(self) -> str | None:
+        """Say what makes this signal unusable, or None.
+
+        Checked: an integer confidence of 1 to 5, finite positive prices, a stop on the losing
+        side of the limit and a target on the winning side, a known side, `max_sessions` >= 0.
+        """
+        if isinstance(self.confidence, bool) or not isinstance(self.confidence, int):
+            return f"confidence is {self.confidence!r}; expected a whole number from 1 to 5"
+        if not 1 <= self.confidence <= 5:
+            return f"confidence is {self.confidence}; expected a whole number from 1 to 5"
+        if self.side not in ("long", "short"):
+            return f"side is {self.side!r}; expected 'long' or 'short'"
+        target = self.limit if self.target is None else self.target
+        for name, price in (("limit", self.limit), ("stop", self.stop), ("target", target)):
+            if not math.isfinite(price) or price <= 0:
+                return f"{name} is {price}; expected a finite price above 0"
+        if self.risk_per_share <= 0:
+            losing = "below" if self.side == "long" else "above"
+            return f"stop {self.stop:g} must lie {losing} the limit {self.limit:g}"
+        if self.target is not None and (self.target - self.limit) * self.direction <= 0:
+            winning = "above" if self.side == "long" else "below"
+            return f"target {self.target:g} must lie {winning} the limit {self.limit:g}"
+        if self.max_sessions is not None and self.max_sessions < 0:
+            return f"max_sessions is {self.max_sessions}; expected 0 or more"
+        return None
+
+
+class Denial(str):
+    """A reason to deny, in words, that also carries the rule's `limit` and the `value` it met."""
+
+    __slots__ = ("limit", "value")
+    limit: float
+    value: float
+
+    def __new__(cls, reason: str, *, limit: float = math.nan, value: float = math.nan) -> Denial:
+        denial = super().__new__(cls, reason)
+        denial.limit = limit
+        denial.value = value
+        return denial
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The risk layer's answer to one signal.
+
+    Approved: `size` shares, `risk` dollars between limit and stop, `rule` names what bounded the
+    size. Denied: `size` is 0, `rule`, `limit`, `value` and `reason` say why. NaN: not applicable.
+    """
+
+    signal: Signal
+    approved: bool
+    size: int
+    rule: str
+    reason: str
+    limit: float = math.nan
+    value: float = math.nan
+    alert: bool = False
+
+    @property
+    def risk(self) -> float:
+        """Dollars lost when the stop fills at its price."""
+        return self.size * self.signal.risk_per_share
+
+    @property
+    def notional(self) -> float:
+        """Dollars that the entry costs when it fills at its limit."""
+        return self.size * self.signal.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Shares held. `size` is signed, `price` the average entry, `mark` the last close."""
+
+    symbol: str
+    size: int
+    price: float
+    mark: float
+    stop: float
+    entry_session: date
+    strategy: str = ""
+
+    @property
+    def side(self) -> Side:
+        """Long for a positive size."""
+        return "long" if self.size > 0 else "short"
+
+    @property
+    def direction(self) -> int:
+        """+1 for long, -1 for short."""
+        return 1 if self.size > 0 else -1
+
+    @property
+    def notional(self) -> float:
+        """Dollars of exposure at the mark, positive for either side."""
+        return abs(self.size) * self.mark
+
+    @property
+    def risk(self) -> float:
+        """Dollars lost from the mark to the stop; 0 once the stop locks in a profit.
+
+        Without a stop (NaN) the whole notional is at risk.
+        """
+        if math.isnan(self.stop):
+            return self.notional
+        return max(0.0, (self.mark - self.stop) * self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """New entries are refused until `until`, or, when `latched`, until somebody releases it."""
+
+    rule: str
+    reason: str
+    since: datetime
+    until: datetime | None = None
+    latched: bool = False
+    limit: float = math.nan
+    value: float = math.nan
+
+    def in_force(self, at: datetime) -> bool:
+        """Whether entries are still refused at this instant."""
+        return self.latched or self.until is None or at < self.until
+
+
+class History(Protocol):
+    """Daily facts of the past, point in time: nothing at or after the given session leaks out."""
+
+    def log_returns(
+        self, symbol: str, *, before: date, sessions: int
+    ) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
+        """Sessions and split-adjusted log returns of the last `sessions` sessions before one."""
+        ...
+
+    def average_volume(self, symbol: str, *, through: date, sessions: int) -> float:
+        """Mean daily volume in today's shares over the last sessions; NaN when none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What the account looks like at one instant; all that a rule or a sizing may read.
+
+    `equity` is cash plus positions at market. `equity_at_previous_close` and `high` (of the last
+    30 calendar days of closing equity and now) are corrected for deposits and withdrawals.
+    `pending` holds the approved verdicts whose entry order is still working, by symbol.
+    """
+
+    at: datetime
+    session: date
+    cash: float
+    equity: float
+    equity_at_previous_close: float
+    high: float
+    history: History
+    positions: Mapping[str, Position] = field(default_factory=lambda: MappingProxyType({}))
+    pending: Mapping[str, Verdict] = field(default_factory=lambda: MappingProxyType({}))
+    halts: tuple[Halt, ...] = ()
+    next_open: datetime | None = None
+
+    @property
+    def symbols(self) -> frozenset[str]:
+        """Symbols with a position or a working entry."""
+        return frozenset(self.positions) | frozenset(self.pending)
+
+    @property
+    def day_pnl(self) -> float:
+        """Dollars gained since the previous close, open positions included."""
+        return self.equity - self.equity_at_previous_close
+
+    @property
+    def drawdown(self) -> float:
+        """Fraction below the 30-day high, <= 0."""
+        return min(0.0, self.equity / self.high - 1.0) if self.high > 0 else 0.0
+
+    @property
+    def open_risk(self) -> float:
+        """Dollars lost if every stop filled at its price, working entries included."""
+        held = sum(position.risk for position in self.positions.values())
+        return held + sum(verdict.risk for verdict in self.pending.values())
+
+    @property
+    def buying_power(self) -> float:
+        """Equity not yet committed to positions or working entries, dollars; no leverage."""
+        held = sum(position.notional for position in self.positions.values())
+        waiting = sum(verdict.notional for verdict in self.pending.values())
+        return max(0.0, self.equity - held - waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEvent:
+    """One change of state of one order, as the broker reported it."""
+
+    at: datetime
+    session: date
+    order_id: str
+    symbol: str
+    side: OrderSide
+    leg: Leg
+    kind: str
+    status: str
+    size: float
+    price: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Execution of (part of) an order.
+
+    `price` includes `spread`, the dollars a share given away against the price the bar offered;
+    `commission` is dollars for the whole fill. `ambiguous`: the bar does not tell whether or in
+    which order this happened.
+    """
+
+    at: datetime
+    session: date
+    order_id: str
+    symbol: str
+    side: OrderSide
+    leg: Leg
+    size: float
+    price: float
+    commission: float
+    spread: float = 0.0
+    ambiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CashFlow:
+    """Cash that moved without a fill: a dividend, a split's cash in lieu, a deposit."""
+
+    at: datetime
+    session: date
+    symbol: str
+    kind: str
+    amount: float
+    ratio: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A closed round trip. `pnl` is dollars after costs; dividends are counted in it."""
+
+    symbol: str
+    side: Side
+    size: float
+    entry_at: datetime
+    entry_session: date
+    entry: float
+    exit_at: datetime
+    exit_session: date
+    exit: float
+    pnl: float
+    commission: float
+    spread: float
+    dividends: float
+    sessions: int
+    exit_reason: str
+    confidence: int
+    risk: float
+    stop: float
+    target: float
+    ambiguous: bool
+    reason: str | float = ""
+    strategy: str = ""
+    entry_order: str = ""
+
+    @property
+    def r_multiple(self) -> float:
+        """Profit in units of the planned risk; NaN when no risk was planned."""
+        return self.pnl / self.risk if self.risk > 0 else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """An entry with its stop, target and time limit, ready for a broker: prices on ticks.
+
+    `session_limit` is the last session (inclusive) on which the entry may fill.
+    """
+
+    key: str
+    symbol: str
+    side: Side
+    size: int
+    limit: float
+    stop: float
+    target: float | None
+    max_sessions: int | None
+    valid_until: datetime
