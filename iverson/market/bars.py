@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bars: one symbol's history as immutable columns, raw, with what splits and dividends did.
+
+Prices and volumes are raw: what was quoted and traded that day. `factor` is the cumulative split
+ratio known *at* each bar, 1.0 at the first: raw price x factor is a continuous series that never
+changes when a later split arrives, so nothing computed from it can see the future. `at` is the
+bar's right edge in UTC (a daily bar's is its session's close); Alpaca and most vendors stamp the
+left edge, and readers move it, once, on the way in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from iverson.errors import BadBars
+
+Floats = NDArray[np.float64]
+DAILY = "1d"
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Columns of equal length, strictly increasing in `at`.
+
+    Shapes: every array (n,). `session` is datetime64[D], `at` datetime64[ns] in UTC. `dividend`
+    is cash a share (raw dollars) on the first bar of the ex-session, 0 elsewhere. Prices are
+    never NaN here; `BadBars` otherwise.
+    """
+
+    symbol: str
+    interval: str
+    at: NDArray[np.datetime64]
+    session: NDArray[np.datetime64]
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+    factor: Floats
+    dividend: Floats
+
+    def __post_init__(self) -> None:
+        n = len(self.at)
+        for column in fields(self):
+            if column.name in ("symbol", "interval"):
+                continue
+            values = getattr(self, column.name)
+            if values.shape != (n,):
+                raise BadBars(
+                    f"{self.symbol}: column {column.name} has shape {values.shape}, expected ({n},)"
+                )
+            values.setflags(write=False)
+        if n > 1 and not (self.at[1:] > self.at[:-1]).all():
+            raise BadBars(
+                f"{self.symbol}: bars are not strictly increasing in time; "
+                "run `iverson bars check` and mend the source"
+            )
+        for name in ("open", "high", "low", "close"):
+            values = getattr(self, name)
+            bad = ~(np.isfinite(values) & (values > 0))
+            if bad.any():
+                where = self.session[int(np.argmax(bad))]
+                raise BadBars(
+                    f"{self.symbol} has {int(bad.sum())} bars whose {name} is not a price above 0, "
+                    f"the first on {where}; run `iverson bars check` and mend the source"
+                )
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def __repr__(self) -> str:
+        span = f"{self.session[0]}..{self.session[-1]}" if len(self) else "empty"
+        return f"Bars({self.symbol!r}, {self.interval!r}, {len(self)} bars, {span})"
+
+    def __getitem__(self, rows: slice) -> Bars:
+        """Return the bars of a slice; `factor` keeps the basis of the whole history."""
+        columns: dict[str, Any] = {
+            column.name: getattr(self, column.name)[rows]
+            for column in fields(self)
+            if column.name not in ("symbol", "interval")
+        }
+        return replace(self, **columns)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the symbol, the interval and every column, hexadecimal."""
+        total = hashlib.sha256(f"{self.symbol}|{self.interval}".encode())
+        for column in fields(self):
+            if column.name in ("symbol", "interval"):
+                continue
+            total.update(np.ascontiguousarray(getattr(self, column.name)).tobytes())
+        return total.hexdigest()
+
+    def frame(self) -> pd.DataFrame:
+        """Return the columns as a DataFrame indexed by `at` (tz-aware UTC)."""
+        columns = {
+            column.name: getattr(self, column.name)
+            for column in fields(self)
+            if column.name not in ("symbol", "interval", "at")
+        }
+        index = pd.DatetimeIndex(self.at, name="at").tz_localize("UTC")
+        return pd.DataFrame(columns, index=index)

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Daily facts of the past for rules and sizing, cut off at a session: nothing later can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iverson.market.bars import DAILY, Bars
+from iverson.market.calendar import new_york
+
+Sessions = NDArray[np.datetime64]
+Floats = NDArray[np.float64]
+
+
+class DailyHistory:
+    """Point-in-time view of daily bars; minute bars are first summed up by session."""
+
+    def __init__(self, bars: Mapping[str, Bars]) -> None:
+        self._symbols = {symbol: _Columns(one) for symbol, one in bars.items()}
+
+    def log_returns(self, symbol: str, *, before: date, sessions: int) -> tuple[Sessions, Floats]:
+        """Return the log returns of the `sessions` exchange sessions before one.
+
+        Shapes (k,), k <= sessions; the return of a session is log(close / close of the symbol's
+        previous bar), split-adjusted. An unknown symbol and sessions without a bar give fewer
+        rows, down to none; they are never made up for by older ones.
+        """
+        columns = self._symbols.get(symbol)
+        if columns is None:
+            return np.empty(0, dtype="datetime64[D]"), np.empty(0)
+        calendar = new_york()
+        oldest = calendar.sessions[max(0, calendar.ordinal(before) - sessions)]
+        end = int(np.searchsorted(columns.session, np.datetime64(before, "D")))
+        start = max(1, int(np.searchsorted(columns.session, oldest)))
+        return columns.session[start:end], columns.log_return[start:end]
+
+    def average_volume(self, symbol: str, *, through: date, sessions: int) -> float:
+        """Return the mean volume of the last `sessions` bars' sessions, in shares of `through`.
+
+        Session `through` counts for daily bars, which are read after it ended; of minute bars it
+        does not, for the rest of it lies ahead. Fewer sessions are averaged when there are fewer;
+        NaN when there is none.
+        """
+        columns = self._symbols.get(symbol)
+        if columns is None:
+            return float("nan")
+        day = np.datetime64(through, "D")
+        known = int(np.searchsorted(columns.session, day, side="right"))
+        end = known if columns.daily else int(np.searchsorted(columns.session, day))
+        start = max(0, end - sessions)
+        if end == start:
+            return float("nan")
+        return float(columns.volume[start:end].mean() * columns.factor[known - 1])
+
+
+class _Columns:
+    """One row per session: split-adjusted returns and volume, and the factor known that day."""
+
+    def __init__(self, bars: Bars) -> None:
+        self.daily = bars.interval == DAILY
+        last = np.ones(len(bars), dtype=bool)
+        if not self.daily:
+            last[:-1] = bars.session[1:] != bars.session[:-1]
+        starts = np.flatnonzero(np.r_[True, last[:-1]]) if len(bars) else np.empty(0, dtype=int)
+        self.session = bars.session[last]
+        self.factor = bars.factor[last]
+        close = bars.close[last] * self.factor
+        self.log_return = np.full(len(close), np.nan)
+        self.log_return[1:] = np.log(close[1:] / close[:-1])
+        adjusted = bars.volume / bars.factor
+        self.volume = np.add.reduceat(adjusted, starts) if len(starts) else adjusted

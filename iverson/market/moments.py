@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backtrader's date numbers as instants and sessions; one lookup a bar."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+import backtrader as bt
+
+from iverson.market.calendar import new_york
+
+
+class Moment(NamedTuple):
+    """A bar's right edge: instant (UTC), session, and the session's number in the calendar."""
+
+    at: datetime
+    session: date
+    ordinal: int
+
+
+@lru_cache(maxsize=1 << 16)
+def moment(number: float) -> Moment:
+    """Return the moment of a bar's date number; daily bars carry their session's close."""
+    at: datetime = bt.num2date(number).replace(tzinfo=UTC)
+    calendar = new_york()
+    session = calendar.session_of(at)
+    return Moment(at, session, calendar.ordinal(session))

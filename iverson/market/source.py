@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The source of bars for a run: the user's store first, then the bundled sample; and a passport.
+
+A passport says what a result rests on: where the bars came from, how they were adjusted, which
+sessions are missing, and a digest that changes when any number of them does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from iverson.errors import BadBars
+from iverson.market import sample
+from iverson.market.bars import DAILY, Bars
+from iverson.market.calendar import new_york
+from iverson.market.checks_sessions import missing_sessions
+from iverson.market.intervals import canonical
+from iverson.market.store import Store, missing
+
+RAW = "raw prices; splits by a factor known at each bar; dividends as cash"
+
+
+@dataclass(frozen=True)
+class Passport:
+    """What a run's bars are: `bars` and `gaps` count bars and missing sessions by symbol."""
+
+    source: str
+    symbols: tuple[str, ...]
+    interval: str
+    feed: str
+    adjustment: str
+    first: str
+    last: str
+    bars: Mapping[str, int]
+    gaps: Mapping[str, int]
+    digest: str
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return (label, text) pairs in the order to print them."""
+        counts = ", ".join(f"{symbol} {count}" for symbol, count in self.bars.items())
+        gaps = ", ".join(f"{symbol} {count}" for symbol, count in self.gaps.items() if count)
+        return [
+            ("source", self.source),
+            ("symbols", ", ".join(self.symbols)),
+            ("interval", self.interval),
+            ("feed", self.feed),
+            ("adjustment", self.adjustment),
+            ("first session", self.first),
+            ("last session", self.last),
+            ("bars", counts),
+            ("missing sessions", gaps or "none"),
+            ("digest", self.digest),
+        ]
+
+
+def load_bars(
+    symbols: Iterable[str], *, interval: str = DAILY, store: Store | Path | str | None = None
+) -> dict[str, Bars]:
+    """Return bars by symbol: from the store when it has them, else from the bundled sample.
+
+    `store` is a `Store` or its directory; None is `data/cache`. `MissingBars` names what there is.
+    """
+    length = canonical(interval)
+    shelf = _shelf(store)
+    stored = set(shelf.symbols(length))
+    result: dict[str, Bars] = {}
+    for symbol in symbols:
+        if symbol in stored:
+            result[symbol] = shelf.read(symbol, length)
+        elif length == DAILY and symbol in sample.names():
+            result |= sample.load([symbol])
+        else:
+            known = sorted(stored | (set(sample.names()) if length == DAILY else set()))
+            raise missing(
+                symbol, known, where=f"{shelf.path} or the bundled sample", interval=length
+            )
+    return result
+
+
+def passport(bars: Mapping[str, Bars], *, store: Store | Path | str | None = None) -> Passport:
+    """Build the passport of the bars of one run; all must have the same interval.
+
+    Source, feed and adjustment are what the store, or the sample, records for these symbols; a
+    symbol in neither is "in memory". `BadBars` for no bars at all.
+    """
+    if not bars or not all(len(own) for own in bars.values()):
+        raise BadBars("no bars to describe; expected at least one bar of each symbol")
+    intervals = {own.interval for own in bars.values()}
+    if len(intervals) > 1:
+        raise BadBars(f"bars of several intervals ({', '.join(sorted(intervals))}); expected one")
+    interval = intervals.pop()
+    symbols = tuple(sorted(bars))
+    origins = [_origin(symbol, interval, _shelf(store)) for symbol in symbols]
+    total = hashlib.sha256()
+    for symbol in symbols:
+        total.update(bars[symbol].digest.encode())
+    calendar = new_york()
+    return Passport(
+        source=_joined(origin[0] for origin in origins),
+        symbols=symbols,
+        interval=interval,
+        feed=_joined(origin[1] for origin in origins),
+        adjustment=_joined(origin[2] for origin in origins),
+        first=str(min(own.session[0] for own in bars.values())),
+        last=str(max(own.session[-1] for own in bars.values())),
+        bars=MappingProxyType({symbol: len(bars[symbol]) for symbol in symbols}),
+        gaps=MappingProxyType(
+            {symbol: len(missing_sessions(bars[symbol].session, calendar)) for symbol in symbols}
+        ),
+        digest=total.hexdigest(),
+    )
+
+
+def _shelf(store: Store | Path | str | None) -> Store:
+    if isinstance(store, Store):
+        return store
+    return Store() if store is None else Store(store)
+
+
+def _origin(symbol: str, interval: str, shelf: Store) -> tuple[str, str, str]:
+    if symbol in shelf.symbols(interval):
+        record = shelf.passport(symbol, interval)
+        adjustment = RAW if record["adjustment"] == "raw" else str(record["adjustment"])
+        return (
+            str(record["source"]) or str(shelf.path),
+            str(record["feed"]) or "unknown",
+            adjustment,
+        )
+    if interval == DAILY and symbol in sample.names():
+        return sample.SOURCE, sample.FEED, RAW
+    return "in memory", "unknown", RAW
+
+
+def _joined(words: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(words))
