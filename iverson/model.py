@@ -97,11 +97,11 @@ class Signal:
 class Denial(str):
     """A reason to deny, in words, that also carries the rule's `limit` and the `value` it met."""
 
-    __slots__ = ("limit", "value")
     limit: float
     value: float
 
     def __new__(cls, reason: str, *, limit: float = math.nan, value: float = math.nan) -> Denial:
+        """Attach the numbers; NaN for a rule that has none."""
         denial = super().__new__(cls, reason)
         denial.limit = limit
         denial.value = value
@@ -112,8 +112,8 @@ class Denial(str):
 class Verdict:
     """The risk layer's answer to one signal.
 
-    Approved: `size` shares, `risk` dollars between limit and stop, `rule` names what bounded the
-    size. Denied: `size` is 0, `rule`, `limit`, `value` and `reason` say why. NaN: not applicable.
+    Approved: `rule` names what bounded the size. Denied: `size` is 0, and `rule`, `limit`, `value`
+    and `reason` say why. NaN: not applicable.
     """
 
     signal: Signal
@@ -149,11 +149,6 @@ class Position:
     strategy: str = ""
 
     @property
-    def side(self) -> Side:
-        """Long for a positive size."""
-        return "long" if self.size > 0 else "short"
-
-    @property
     def direction(self) -> int:
         """+1 for long, -1 for short."""
         return 1 if self.size > 0 else -1
@@ -165,13 +160,12 @@ class Position:
 
     @property
     def risk(self) -> float:
-        """Dollars lost from the mark to the stop; 0 once the stop locks in a profit.
-
-        Without a stop (NaN) the whole notional is at risk.
-        """
-        if math.isnan(self.stop):
-            return self.notional
-        return max(0.0, (self.mark - self.stop) * self.size)
+        """Dollars lost from mark to stop, 0 once it locks in a profit; all of it without a stop."""
+        return (
+            self.notional
+            if math.isnan(self.stop)
+            else max(0.0, (self.mark - self.stop) * self.size)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +338,7 @@ class Trade:
 class Bracket:
     """An entry with its stop, target and time limit, ready for a broker: prices on ticks.
 
-    `session_limit` is the last session (inclusive) on which the entry may fill.
+    The entry may fill up to `valid_until`, inclusive.
     """
 
     key: str
