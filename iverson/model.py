@@ -161,11 +161,9 @@ class Position:
     @property
     def risk(self) -> float:
         """Dollars lost from mark to stop, 0 once it locks in a profit; all of it without a stop."""
-        return (
-            self.notional
-            if math.isnan(self.stop)
-            else max(0.0, (self.mark - self.stop) * self.size)
-        )
+        if math.isnan(self.stop):
+            return self.notional
+        return max(0.0, (self.mark - self.stop) * self.size)
 
 
 @dataclass(frozen=True, slots=True)

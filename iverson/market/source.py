@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from iverson.errors import BadBars
 from iverson.market import sample
@@ -107,10 +106,8 @@ def passport(bars: Mapping[str, Bars], *, store: Store | Path | str | None = Non
         adjustment=_joined(origin[2] for origin in origins),
         first=str(min(own.session[0] for own in bars.values())),
         last=str(max(own.session[-1] for own in bars.values())),
-        bars=MappingProxyType({symbol: len(bars[symbol]) for symbol in symbols}),
-        gaps=MappingProxyType(
-            {symbol: len(missing_sessions(bars[symbol].session, calendar)) for symbol in symbols}
-        ),
+        bars={symbol: len(bars[symbol]) for symbol in symbols},
+        gaps={symbol: len(missing_sessions(bars[symbol].session, calendar)) for symbol in symbols},
         digest=total.hexdigest(),
     )
 
