@@ -19,7 +19,9 @@ from hypothesis.extra.numpy import arrays
 
 from iverson.errors import DataError
 from iverson.monitoring import metrics
-from iverson.monitoring.metrics import OBJECTIVES, WORST, summary
+from iverson.monitoring.measured import TARGETS, Metric
+from iverson.monitoring.metrics import OBJECTIVES, WORST
+from iverson.monitoring.summary import Drawdown, drawdown, summary
 
 # Returns of +1, -1, +2 and 0 %. Mean 0.5 %; deviations 0.5, -1.5, 1.5, -0.5 %, squares sum to
 # 5.00 %², / 3 = 1.6667, so s = 1.290994 %.
@@ -107,20 +109,20 @@ def test_turnover_is_one_when_the_account_was_bought_and_sold_once_a_year():
 
 
 def test_a_drawdown_names_its_sessions():
-    expected = metrics.Drawdown(-0.5, date(2012, 1, 4), date(2012, 1, 6), date(2012, 1, 9))
+    expected = Drawdown(-0.5, date(2012, 1, 4), date(2012, 1, 6), date(2012, 1, 9))
 
-    assert expected == metrics.drawdown(series(FALLING))
+    assert expected == drawdown(series(FALLING))
 
 
 def test_a_drawdown_not_yet_recovered_has_no_recovery():
-    found = metrics.drawdown(series(np.array([100.0, 100.0, 80.0, 80.0, 90.0])))
+    found = drawdown(series(np.array([100.0, 100.0, 80.0, 80.0, 90.0])))
 
     assert (found.peak, found.trough) == (date(2012, 1, 4), date(2012, 1, 5))
     assert found.recovery is None
 
 
 def test_equity_that_never_fell_has_no_drawdown_sessions():
-    assert metrics.drawdown(series(np.array([1.0, 2.0, 2.0]))) == metrics.Drawdown(0.0)
+    assert drawdown(series(np.array([1.0, 2.0, 2.0]))) == Drawdown(0.0)
 
 
 # What does not exist
@@ -248,7 +250,7 @@ def test_payoff_and_win_rate_make_the_profit_factor(pnl):
 @given(equities)
 def test_a_drawdown_runs_from_its_peak_to_its_trough(equity):
     path = series(equity)
-    found = metrics.drawdown(path)
+    found = drawdown(path)
 
     if found.peak is not None and found.trough is not None:
         assert found.peak < found.trough
@@ -346,8 +348,8 @@ def test_thin_data_is_said_beside_the_number_and_never_hides_it():
     ],
 )
 def test_targets_are_bounds_to_exceed(name, value, met, note):
-    target = metrics.TARGETS.get(name)
-    metric = metrics.Metric(name, value, math.nan, math.nan, 100, enough=True, target=target)
+    target = TARGETS.get(name)
+    metric = Metric(name, value, math.nan, math.nan, 100, enough=True, target=target)
 
     assert (metric.met, metric.note) == (met, note)
 

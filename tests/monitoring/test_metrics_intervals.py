@@ -23,7 +23,8 @@ from iverson.monitoring.intervals import (
     sharpe_interval,
     wilson,
 )
-from iverson.monitoring.metrics import average_trade, summary
+from iverson.monitoring.metrics import average_trade
+from iverson.monitoring.summary import summary
 
 ANSWERS = Path(__file__).parents[1] / "answers"
 WILSON = pd.read_csv(ANSWERS / "wilson_newcombe_1998.csv", comment="#")
