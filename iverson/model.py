@@ -97,6 +97,7 @@ class Signal:
 class Denial(str):
     """A reason to deny, in words, that also carries the rule's `limit` and the `value` it met."""
 
+    __slots__ = ("limit", "value")
     limit: float
     value: float
 
@@ -146,7 +147,6 @@ class Position:
     mark: float
     stop: float
     entry_session: date
-    strategy: str = ""
 
     @property
     def direction(self) -> int:
@@ -300,7 +300,7 @@ class CashFlow:
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """A closed round trip. `pnl` is dollars after costs; dividends are counted in it."""
+    """A closed round trip; `pnl` after costs, dividends included; prices in the exit's shares."""
 
     symbol: str
     side: Side

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings: where things are kept, from the environment, a `.env` or `iverson.toml`.
+
+The names are the same on a laptop and on a server.
+
+An unknown `IVERSON_...` variable is an error, because a misspelt setting that is silently ignored
+is the default in disguise. The environment wins over `.env`, `.env` over `iverson.toml`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from tomllib import TOMLDecodeError
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from iverson.errors import ConfigError, UnknownParameter
+
+PREFIX = "IVERSON_"
+
+
+class Settings(BaseSettings):
+    """What the command line needs to know beside its arguments.
+
+    store: directory of imported bars. reports: where reports are written. journal: the file that
+    `iverson journal` and `iverson report` read. jobs: processes of a search, -1 for all cores.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        toml_file="iverson.toml",
+        extra="forbid",
+        frozen=True,
+    )
+
+    store: Path = Path("data/cache")
+    reports: Path = Path("reports")
+    journal: Path = Path("iverson.db")
+    jobs: Annotated[int, Field(ge=-1, le=1024)] = -1
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (pydantic's signature)
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, environment, `.env`, then `iverson.toml`."""
+        dotenv, toml = _OwnNames(settings_cls), TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, dotenv, toml
+
+
+class _OwnNames(DotEnvSettingsSource):
+    """A `.env` is shared with other programs: their names are none of our business."""
+
+    def __call__(self) -> dict[str, Any]:
+        fields = self.settings_cls.model_fields
+        found = super().__call__()
+        return {
+            name.lower().removeprefix(PREFIX.lower()): value
+            for name, value in found.items()
+            if name in fields or name.lower().startswith(PREFIX.lower())
+        }
+
+
+def settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; one sentence when a value is wrong or a name is unknown.
+
+    Raises
+    ------
+    ConfigError: a value of the wrong kind or out of bounds, or a file that cannot be read.
+    UnknownParameter: a misspelt name.
+    """
+    given = os.environ if environment is None else environment
+    known = list(Settings.model_fields)
+    for name in given:
+        if name.upper().startswith(PREFIX) and name[len(PREFIX) :].lower() not in known:
+            names = [PREFIX + field.upper() for field in known]
+            raise UnknownParameter.named(name, names, owner="the environment")
+    try:
+        return Settings()
+    except TOMLDecodeError as error:
+        raise ConfigError(f"iverson.toml is no TOML: {error}; mend it or move it away") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            "iverson.toml or .env is not UTF-8; save it as UTF-8 or move it away"
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise UnknownParameter.named(place, known, owner="iverson.toml or .env") from error
+        raise ConfigError(
+            f"setting {place!r} is {first.get('input')!r}: {first['msg'].lower()}; "
+            f"set {PREFIX}{place.upper()} or mend iverson.toml"
+        ) from error

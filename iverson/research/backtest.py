@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One backtest: plug history, gate, broker and recorder into Backtrader, run it, keep the notes.
+
+Everything above (walk-forward, search, reports) is made of this one function.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import backtrader as bt
+import numpy as np
+from numpy.typing import NDArray
+
+from iverson.desk import Desk
+from iverson.engine.feed import ArrayData, columns_of, day_numbers
+from iverson.errors import ConfigError, MissingBars, UnknownParameter
+from iverson.execution.account import Account, AccountState
+from iverson.execution.costs import Costs
+from iverson.execution.equity_broker import EquityBroker
+from iverson.execution.groups import Carried
+from iverson.market.bars import DAILY, Bars
+from iverson.market.calendar import new_york
+from iverson.market.history import DailyHistory
+from iverson.model import Reading, Trade, Verdict
+from iverson.monitoring.record import EquityRow, Record
+from iverson.monitoring.recorder import Recorder
+from iverson.monitoring.trades import TradeBuilder
+from iverson.research.failures import blamed
+from iverson.risk.gate import Gate
+from iverson.risk.rules import RiskRule
+from iverson.risk.sizing import RiskSizing
+from iverson.strategy import Strategy
+
+RELEASE_AFTER = 20  # sessions after which a backtest releases a latched halt
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that decides a backtest beside the bars; picklable, for searches over processes."""
+
+    strategy: type[Strategy]
+    rules: tuple[RiskRule, ...]
+    sizing: RiskSizing = field(default_factory=RiskSizing)
+    costs: Costs = field(default_factory=Costs)
+    cash: float = 10_000.0
+    params: Mapping[str, Any] = field(default_factory=dict)
+    through_ticks: int = 1
+    volume_share: float = 0.10
+    reading: Reading = "worst"
+
+    def __post_init__(self) -> None:
+        known = parameters_of(self.strategy)
+        for name in self.params:
+            if name not in known:
+                raise UnknownParameter.named(name, known, owner=self.strategy.__name__)
+        if not _is_number(self.cash) or not 0 < self.cash < math.inf:
+            raise ConfigError(f"cash is {self.cash!r}; expected dollars above 0")
+        if not _is_number(self.volume_share) or not 0 < self.volume_share <= 1:
+            raise ConfigError(
+                f"volume_share is {self.volume_share!r}; expected a fraction above 0 up to 1"
+            )
+        if not isinstance(self.through_ticks, int) or self.through_ticks < 0:
+            raise ConfigError(f"through_ticks is {self.through_ticks!r}; expected 0, 1, 2 ...")
+
+    def with_params(self, params: Mapping[str, Any]) -> Setup:
+        """Return the setup with some parameters changed."""
+        return replace(self, params={**self.params, **params})
+
+
+def parameters_of(strategy: type[Strategy]) -> dict[str, Any]:
+    """Return a strategy's parameters and their defaults, without what the run hands over."""
+    return {name: value for name, value in strategy.params._getitems() if name != "desk"}
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a run goes on from: cash, the account's memory, positions carried over."""
+
+    cash: float
+    state: AccountState = field(default_factory=AccountState)
+    carried: tuple[Carried, ...] = ()
+    builder: TradeBuilder | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left behind.
+
+    `sessions` (n,) datetime64[D] and `equity` (n,) dollars, the last mark of each session;
+    `start` dollars before the first. `traded` names the symbols that had their warm-up.
+    """
+
+    record: Record
+    start: float
+    sessions: NDArray[np.datetime64]
+    equity: NDArray[np.float64]
+    pnl: NDArray[np.float64]
+    opening: Opening
+    warm_up: int
+    traded: tuple[str, ...]
+    bars: int
+
+
+@dataclass
+class SearchRecord(Record):
+    """Notes what a search needs: equity, trades, and the verdicts that ask for an operator."""
+
+    full: bool = False
+
+    def add(self, value: Any) -> None:
+        """Note one value."""
+        if isinstance(value, EquityRow | Trade) or (isinstance(value, Verdict) and value.alert):
+            self.values.append(value)
+
+
+class Feed:
+    """One symbol's bars as Backtrader lines, converted once and sliced for each run."""
+
+    def __init__(self, bars: Bars) -> None:
+        self.bars = bars
+        instants = bars.at.astype("datetime64[us]").tolist()
+        numbers = day_numbers(instants)
+        self.numbers = numbers
+        self.columns = columns_of(
+            datetime=numbers,
+            open=bars.open * bars.factor,
+            high=bars.high * bars.factor,
+            low=bars.low * bars.factor,
+            close=bars.close * bars.factor,
+            volume=bars.volume / bars.factor,
+            openinterest=np.zeros(len(bars)),
+            factor=bars.factor,
+            dividend=bars.dividend,
+        )
+
+    def window(self, first: date, last: date, warm_up: int) -> slice:
+        """Rows from `warm_up` bars before the first session through the last."""
+        start = int(np.searchsorted(self.bars.session, np.datetime64(first, "D")))
+        end = int(np.searchsorted(self.bars.session, np.datetime64(last, "D"), side="right"))
+        return slice(max(0, start - warm_up), end)
+
+    def data(self, rows: slice) -> ArrayData:
+        """Return a fresh feed over some rows."""
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        if self.bars.interval == DAILY:
+            return ArrayData(dataname=columns, timeframe=bt.TimeFrame.Days)
+        return ArrayData(dataname=columns, timeframe=bt.TimeFrame.Minutes)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Bars made ready for many runs."""
+
+    feeds: Mapping[str, Feed]
+    history: DailyHistory
+
+    @classmethod
+    def of(cls, bars: Mapping[str, Bars]) -> Prepared:
+        """Convert bars, in the order of their symbols."""
+        return cls({symbol: Feed(one) for symbol, one in bars.items()}, DailyHistory(bars))
+
+
+def simulate(
+    setup: Setup,
+    prepared: Prepared,
+    *,
+    first: date,
+    last: date,
+    opening: Opening | None = None,
+    full: bool = True,
+    at_end: str = "close",
+) -> Outcome:
+    """Run one backtest over the sessions `first` to `last`, inclusive.
+
+    Each symbol's warm-up bars lie before `first` or, for a symbol that lists later, are its own
+    first bars; they never trade. `at_end` "close" leaves every position at the last close;
+    "carry" hands positions over in the outcome's `opening`. `full` False notes only what a search
+    needs.
+
+    Raises
+    ------
+    MissingBars: no symbol has bars in the range beyond its warm-up.
+    ConfigError: the strategy raised an error.
+    """
+    opening = opening or Opening(cash=setup.cash)
+    warm_up = warm_up_bars(setup.strategy, setup.params, tuple(prepared.feeds))
+    windows = _windows(prepared, first, last, warm_up)
+    ends = [
+        float(prepared.feeds[symbol].numbers[rows.stop - 1]) for symbol, rows in windows.items()
+    ]
+
+    record = Record() if full else SearchRecord()
+    builder = opening.builder.copy() if opening.builder else TradeBuilder(new_york().ordinal)
+    account = Account(opening.state, history=prepared.history, release_after=RELEASE_AFTER)
+    gate = Gate(setup.rules, setup.sizing)
+    desk = Desk(gate=gate, account=account, record=record, first=first, last=last)
+    broker = EquityBroker(
+        cash=opening.cash,
+        costs=setup.costs,
+        through_ticks=setup.through_ticks,
+        volume_share=setup.volume_share,
+        reading=setup.reading,
+    )
+    since = float(bt.date2num(first))
+    broker.desk, broker.end_at, broker.hand_over = desk, max(ends), at_end == "carry"
+    broker.carried, broker.carried_from = opening.carried, since
+    desk.broker = broker
+
+    cerebro = bt.Cerebro(stdstats=False, quicknotify=False)
+    cerebro.setbroker(broker)
+    for symbol, rows in windows.items():
+        cerebro.adddata(prepared.feeds[symbol].data(rows), name=symbol)
+    cerebro.addanalyzer(Recorder, record=record, builder=builder, since=since)
+    cerebro.addstrategy(setup.strategy, desk=desk, **setup.params)
+    with blamed(setup.strategy, setup.params):
+        cerebro.run()
+
+    marks = record.equity
+    sessions = np.array([row.session for row in marks], dtype="datetime64[D]")
+    equity = np.array([row.equity for row in marks])
+    ends_session = np.r_[sessions[1:] != sessions[:-1], True] if len(sessions) else []
+    return Outcome(
+        record=record,
+        start=opening.cash + sum(c.size * c.mark for c in opening.carried),
+        sessions=sessions[ends_session] if len(sessions) else sessions,
+        equity=equity[ends_session] if len(sessions) else equity,
+        pnl=np.array([trade.pnl for trade in record.trades]),
+        opening=Opening(broker.getcash(), account.state, broker.carry(), builder),
+        warm_up=warm_up,
+        traded=tuple(windows),
+        bars=sum(rows.stop - rows.start for rows in windows.values()),
+    )
+
+
+def _windows(prepared: Prepared, first: date, last: date, warm_up: int) -> dict[str, slice]:
+    windows = {}
+    for symbol, feed in prepared.feeds.items():
+        rows = feed.window(first, last, warm_up)
+        if rows.stop - rows.start > warm_up:
+            windows[symbol] = rows
+    if windows:
+        return windows
+    most = max((len(feed.bars) for feed in prepared.feeds.values()), default=0)
+    raise MissingBars(
+        f"no symbol has more than the {warm_up} bars of warm-up before or within {first} to {last} "
+        f"(the longest history has {most} bars); ask for a later start or import more bars"
+    )
+
+
+def first_ready(bars: Mapping[str, Bars], first: date, last: date, warm_up: int) -> date:
+    """Return the first session, from `first` on, at which some symbol has its warm-up."""
+    ready: list[date] = [one.session[warm_up].item() for one in bars.values() if len(one) > warm_up]
+    if not ready or max(first, min(ready)) > last:
+        longest = max((len(one) for one in bars.values()), default=0)
+        raise MissingBars(
+            f"no symbol has {warm_up} bars of warm-up before {last} (the longest history has "
+            f"{longest} bars); import more bars or shorten the periods"
+        )
+    return max(first, min(ready))
+
+
+_WARM_UPS: WeakKeyDictionary[type[Strategy], dict[str, int]] = WeakKeyDictionary()
+
+
+def warm_up_bars(
+    strategy: type[Strategy], params: Mapping[str, Any], symbols: tuple[str, ...]
+) -> int:
+    """Return how many bars a strategy wants before it trades, with these parameters.
+
+    Found by constructing it once over empty feeds, so that the number is the same in a fold, a
+    backtest and a wake.
+    """
+    # By class, not by its name: a notebook defines the same name again with other lines.
+    known = _WARM_UPS.setdefault(strategy, {})
+    key = repr((sorted(params.items()), symbols))
+    if key not in known:
+        cerebro = bt.Cerebro(stdstats=False, runonce=False, preload=False)
+        empty = columns_of(datetime=np.empty(0), factor=np.empty(0), dividend=np.empty(0))
+        for symbol in symbols:
+            cerebro.adddata(ArrayData(dataname=empty, timeframe=bt.TimeFrame.Days), name=symbol)
+        cerebro.addstrategy(strategy, **params)
+        with blamed(strategy, params):
+            known[key] = int(cerebro.run()[0].warm_up)
+    return known[key]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)

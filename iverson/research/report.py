@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The HTML report of a walk-forward: one page that carries everything it shows, and a tearsheet.
+
+The same result gives the same page, byte for byte; nothing is loaded from anywhere. The tearsheet
+is quantstats' own page, beside it, for who is used to reading one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import tempfile
+import warnings
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from iverson.errors import ConfigError
+from iverson.research.report_facts import Facts
+from iverson.research.report_parts import plural, tile
+from iverson.research.report_sections import metrics_table, sections
+from iverson.research.report_words import SURVIVORSHIP, caveats, verdict
+from iverson.research.results import HEADLINE
+from iverson.research.walk_result import WalkForward
+
+PAGES = (".html", ".htm")
+QUIET = (
+    *(FutureWarning, DeprecationWarning, PendingDeprecationWarning),
+    *(RuntimeWarning, UserWarning),
+)
+
+log = logging.getLogger(__name__)
+
+
+def write_report(result: WalkForward, path: Path) -> Path:
+    """Write the report and, beside it, the tearsheet; return the page's path.
+
+    `path` is a folder (the page is `index.html` in it, the tearsheet `tearsheet.html`) or a file
+    name ending in `.html` (the tearsheet is then `NAME-tearsheet.html`). What was there before is
+    replaced, each file at once. Without quantstats there is no tearsheet, and the page says so.
+
+    Raises
+    ------
+    ConfigError: the place cannot be written to.
+    """
+    page = _page(path)
+    facts = Facts(result)
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        sheet = "tearsheet.html" if page.stem == "index" else f"{page.stem}-tearsheet.html"
+        missing = write_tearsheet(facts, page.with_name(sheet))
+        text = render(facts, tearsheet=None if missing else sheet, missing=missing)
+        _replace(page, text)
+    except OSError as error:
+        raise ConfigError(
+            f"the report cannot be written to {page}: {error.strerror or error}; "
+            "choose a folder that can be written to"
+        ) from error
+    return page
+
+
+def render(facts: Facts, *, tearsheet: str | None = None, missing: str = "") -> str:
+    """Return the page. `tearsheet` is the file to link to; `missing` says why there is none."""
+    result = facts.result
+    environment = Environment(
+        loader=PackageLoader("iverson.research", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    folds = result.results
+    chapters = sections(facts)
+    return environment.get_template("walk_forward.html.j2").render(
+        name=result.setup.strategy.__name__,
+        symbols=list(result.bars),
+        first=folds[0].fold.out_of_sample.first,
+        last=folds[-1].fold.out_of_sample.last,
+        counts=", ".join([
+            plural(len(folds), "fold"),
+            plural(len(result.trades), "trade"),
+            f"{plural(len(result.denied), 'signal')} denied",
+            f"{plural(result.trials, 'parameter set')} tried in each fold",
+        ]),
+        verdict=verdict(result),
+        caveats=[*caveats(result, facts.held_metrics), SURVIVORSHIP, *result.notes],
+        tiles=[tile(result.metrics[name]) for name in HEADLINE],
+        metrics=metrics_table(result.metrics),
+        sections=chapters,
+        tearsheet=quote(tearsheet) if tearsheet else None,
+        missing=missing,
+    )  # fmt: skip
+
+
+def write_tearsheet(facts: Facts, target: Path) -> str:
+    """Have quantstats write its page; return "" or, in words, why there is none."""
+    if find_spec("quantstats") is None:
+        return "quantstats is not installed (`pip install 'iverson[research]'`)"
+    start = facts.result.start
+    returns = _returns(facts.result.equity, start, "this system")
+    if not (returns != 0.0).sum() > 1:
+        return "equity never moved, and quantstats cannot describe that"
+    benchmark = _returns(facts.held.reindex(returns.index).ffill(), start, "buy and hold")
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=".html")
+    os.close(handle)
+    try:
+        _quantstats(returns, benchmark, name, f"{facts.result.setup.strategy.__name__}")
+        page = Path(name).read_text(encoding="utf-8")
+        # Its icon is the one thing the page would fetch from elsewhere.
+        Path(name).write_text(re.sub(r"<link[^>]*icon[^>]*>", "", page), encoding="utf-8")
+        _publish(name, target)
+    except OSError:
+        raise
+    except Exception as error:  # a guest's page may not take ours with it
+        log.warning("tearsheet left out", exc_info=error)
+        return f"quantstats failed ({type(error).__name__})"
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return ""
+
+
+def _quantstats(returns: pd.Series, benchmark: pd.Series, output: str, title: str) -> None:
+    import matplotlib as mpl
+
+    fonts = logging.getLogger("matplotlib.font_manager")  # says hundreds of times: no Arial
+    level = fonts.level
+    with mpl.rc_context(), warnings.catch_warnings():
+        # quantstats and seaborn use calls that newer pandas, numpy and matplotlib announce as
+        # going away, and divide by zero where there are no losses; none of it is ours to mend.
+        for category in QUIET:
+            warnings.simplefilter("ignore", category=category)
+        reports: Any = import_module("quantstats.reports")
+        from matplotlib import pyplot as plt
+
+        before = set(plt.get_fignums())
+        fonts.setLevel(logging.ERROR)
+        try:
+            reports.html(
+                returns, benchmark=benchmark, output=output, title=title, match_dates=False
+            )
+        finally:
+            fonts.setLevel(level)
+            for figure in set(plt.get_fignums()) - before:
+                plt.close(figure)
+
+
+def _returns(equity: pd.Series, start: float, name: str) -> pd.Series:
+    before = equity.shift(1)
+    before.iloc[0] = start
+    return (equity / before - 1.0).rename(name)
+
+
+def _page(path: Path) -> Path:
+    path = Path(path)
+    if path.suffix.lower() in PAGES and not path.is_dir():
+        return path
+    return path / "index.html"
+
+
+def _replace(target: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=".html")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+        _publish(name, target)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _publish(temporary: str, target: Path) -> None:
+    """Put a finished file in its place, with the permissions of a file made the usual way."""
+    mask = os.umask(0)
+    os.umask(mask)
+    Path(temporary).chmod(0o666 & ~mask)
+    Path(temporary).replace(target)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The result of a backtest: tables, metrics and a picture, made from what was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from iverson.market.bars import Bars
+from iverson.market.source import Passport
+from iverson.model import Stage
+from iverson.monitoring.record import Record
+from iverson.monitoring.summary import Summary
+from iverson.monitoring.tables import denied_frame, dollars, equity_series, measure, trades_frame
+from iverson.research.backtest import Setup
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one backtest did. Printed, it is a small table.
+
+    Money is dollars after costs, `equity` marked to market at each session's close. Everything is
+    the worst reading of bars that leave the path open, unless `setup.reading` says otherwise.
+    """
+
+    setup: Setup
+    record: Record
+    bars: Mapping[str, Bars]
+    passport: Passport
+    start: float
+    warm_up: int
+    notes: tuple[str, ...] = ()
+    stage: Stage = Stage.BACKTEST
+
+    @cached_property
+    def trades(self) -> pd.DataFrame:
+        """Closed trades."""
+        return trades_frame(self.record.trades)
+
+    @cached_property
+    def denied(self) -> pd.DataFrame:
+        """Denied signals with the rule that denied them."""
+        return denied_frame(self.record.verdicts)
+
+    @cached_property
+    def equity(self) -> pd.Series:
+        """Equity in dollars by session."""
+        return equity_series(self.record.equity)
+
+    @cached_property
+    def metrics(self) -> Summary:
+        """The metrics with their intervals."""
+        return measure(self.record, self.start)
+
+    @property
+    def first(self) -> date:
+        """First session traded."""
+        return self.record.equity[0].session
+
+    @property
+    def last(self) -> date:
+        """Last session traded."""
+        return self.record.equity[-1].session
+
+    def plot(self, symbol: str | None = None, **options: Any) -> Figure:
+        """Draw price with entries, exits and stops for one symbol (default: the most traded)."""
+        from iverson.research.charts import price_chart
+
+        return price_chart(self, symbol, **options)
+
+    def __str__(self) -> str:
+        return run_table(self)
+
+    __repr__ = __str__
+
+
+HEADLINE = (
+    *("total_return", "cagr", "sharpe", "max_drawdown"),
+    *("win_rate", "profit_factor", "average_trade", "exposure"),
+)
+
+
+def run_table(run: Run) -> str:
+    """Return the small table a run prints as."""
+    ambiguous = int(run.trades["ambiguous"].sum())
+    lines = [
+        f"{run.setup.strategy.__name__} on {', '.join(run.bars)}: {run.first} to {run.last}",
+        (
+            f"equity {dollars(run.start)} -> {dollars(run.equity.iloc[-1])}; "
+            f"{len(run.trades)} trades, {ambiguous} ambiguous (worst reading)"
+        ),
+        f"{len(run.denied)} signals denied{by_rule(run.denied['rule'])}",
+        *(f"  {run.metrics[name]}" for name in HEADLINE),
+        *(f"note: {note}" for note in run.notes),
+    ]
+    return "\n".join(lines)
+
+
+def by_rule(rules: pd.Series) -> str:
+    """Return how often each rule denied, in words to follow a count."""
+    counts = ", ".join(f"{rule} {count}" for rule, count in rules.value_counts().items())
+    return f": {counts}" if counts else ""

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Walk-forward: tune on the past, judge on what follows, move on; the judged parts are one account.
+
+In-sample runs start fresh and only rank parameter sets. Out-of-sample runs follow one another:
+cash, the equity history that the halts look at, halts in force and (with "carry") positions go
+from fold to fold, so the stitched curve is what one account would have lived through.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Any, Literal
+
+import numpy as np
+
+from iverson.errors import ConfigError
+from iverson.market.bars import Bars
+from iverson.market.calendar import new_york
+from iverson.model import Book, Reading, Signal
+from iverson.monitoring.metrics import cagr, years_between
+from iverson.monitoring.record import Record
+from iverson.research.backtest import (
+    Opening,
+    Outcome,
+    Prepared,
+    Setup,
+    first_ready,
+    simulate,
+    warm_up_bars,
+)
+from iverson.research.failures import refuse_faults
+from iverson.research.folds import Fold, make_folds
+from iverson.research.search import Score, best, search
+from iverson.risk.rules import RiskRule
+
+Border = Literal["close", "carry"]
+READINGS: tuple[Reading, ...] = ("worst", "base", "best")
+
+
+class StandAside(RiskRule):
+    """Deny every entry: no parameter set made enough trades in sample to be chosen."""
+
+    def deny(self, signal: Signal, book: Book) -> str | None:  # noqa: ARG002
+        """Deny, whatever the signal."""
+        return "no parameter set made enough trades in sample"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a walk-forward is cut and searched; with the setup and the bars it decides the result."""
+
+    in_sample: str | int = "2y"
+    out_of_sample: str | int = "6mo"
+    purge: int = 0
+    anchored: bool = False
+    objective: str = "sharpe"
+    minimum_trades: int = 10
+    at_border: Border = "close"
+    sets: tuple[Mapping[str, Any], ...] = ({},)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.at_border not in ("close", "carry"):
+            raise ConfigError(
+                f"at_border is {self.at_border!r}; expected 'close' (leave positions at the end of "
+                "each fold) or 'carry' (hand them to the next)"
+            )
+        if not self.sets:
+            raise ConfigError("the search has no parameter set; give the grid at least one value")
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """One fold: what was searched, what was chosen (None: stood aside), how it did.
+
+    Returns are annualised fractions; `efficiency` is out-of-sample / in-sample (NaN unless the
+    in-sample return is positive; Pardo 2008, The Evaluation and Optimization of Trading
+    Strategies, ch. 11).
+    """
+
+    fold: Fold
+    scores: tuple[Score, ...]
+    chosen: Score | None
+    start: float
+    end: float
+    trades: int
+    out_of_sample_return: float
+
+    @property
+    def efficiency(self) -> float:
+        """Out-of-sample over in-sample annualised return."""
+        if self.chosen is None or not self.chosen.cagr > 0:
+            return math.nan
+        return self.out_of_sample_return / self.chosen.cagr
+
+
+@dataclass(frozen=True)
+class Judged:
+    """All out-of-sample runs under one reading of ambiguous bars, one after the other."""
+
+    record: Record
+    by_fold: tuple[Outcome, ...] = field(default_factory=tuple)
+
+
+def walk_forward(
+    setup: Setup,
+    bars: Mapping[str, Bars],
+    plan: Plan,
+    *,
+    first: date,
+    last: date,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[FoldResult], dict[Reading, Judged], date]:
+    """Search every fold in sample, then judge the chosen sets out of sample, under each reading.
+
+    Returns the folds, the judged runs by reading, and the first session of the first fold, which
+    is later than `first` when the bars before it do not suffice for the warm-up.
+
+    Raises
+    ------
+    ConfigError: the in-sample span is shorter than the warm-up, or no fold fits.
+    MissingBars: no symbol ever has its warm-up.
+    """
+    warm_up = max(warm_up_bars(setup.strategy, {**setup.params, **one}, tuple(bars))
+                  for one in plan.sets)  # fmt: skip
+    begin = first_ready(bars, first, last, warm_up)
+    sessions = new_york().between(begin, last)
+    folds = make_folds(
+        sessions,
+        in_sample=plan.in_sample,
+        out_of_sample=plan.out_of_sample,
+        purge=plan.purge,
+        anchored=plan.anchored,
+    )
+    shortest = min(fold.in_sample.sessions for fold in folds)
+    if shortest < warm_up:
+        raise ConfigError(
+            f"in-sample has {shortest} sessions, shorter than the warm-up of {warm_up} bars that "
+            "the longest period needs; make in-sample longer or the periods shorter"
+        )
+    scores = search(
+        setup,
+        bars,
+        [(fold.in_sample.first, fold.in_sample.last) for fold in folds],
+        plan.sets,
+        objective=plan.objective,
+        minimum_trades=plan.minimum_trades,
+        jobs=jobs,
+        progress=progress,
+    )
+    chosen = [best(row) for row in scores]
+    prepared = Prepared.of(bars)
+    judged = {
+        reading: judge(replace(setup, reading=reading), prepared, folds, chosen, plan.at_border)
+        for reading in READINGS
+    }
+    results = [
+        _result(fold, tuple(row), pick, outcome)
+        for fold, row, pick, outcome in zip(
+            folds, scores, chosen, judged["worst"].by_fold, strict=True
+        )
+    ]
+    return results, judged, begin
+
+
+def judge(
+    setup: Setup,
+    prepared: Prepared,
+    folds: Sequence[Fold],
+    chosen: Sequence[Score | None],
+    at_border: Border,
+) -> Judged:
+    """Run the chosen parameters out of sample, each fold going on from the one before."""
+    opening: Opening | None = None
+    record = Record()
+    outcomes = []
+    for number, (fold, pick) in enumerate(zip(folds, chosen, strict=True), start=1):
+        one = (
+            setup.with_params(pick.params)
+            if pick is not None
+            else replace(setup, rules=(StandAside(), *setup.rules))
+        )
+        span = fold.out_of_sample
+        at_end = "close" if number == len(folds) else at_border
+        outcome = simulate(
+            one, prepared, first=span.first, last=span.last, opening=opening, at_end=at_end
+        )
+        refuse_faults(outcome.record, one.strategy, one.params)
+        opening = outcome.opening
+        record.values.extend(outcome.record.values)
+        outcomes.append(outcome)
+    return Judged(record, tuple(outcomes))
+
+
+def _result(
+    fold: Fold, scores: tuple[Score, ...], chosen: Score | None, outcome: Outcome
+) -> FoldResult:
+    span = fold.out_of_sample
+    end = float(outcome.equity[-1])
+    years = years_between(span.first, span.last + timedelta(days=1))
+    return FoldResult(
+        fold=fold,
+        scores=scores,
+        chosen=chosen,
+        start=outcome.start,
+        end=end,
+        trades=len(outcome.pnl),
+        out_of_sample_return=cagr(np.array([outcome.start, end]), years),
+    )

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The result of a walk-forward: folds, the stitched account, stability; printed, a small table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from iverson.market.bars import Bars
+from iverson.market.source import Passport
+from iverson.model import Reading
+from iverson.monitoring.record import Record
+from iverson.monitoring.summary import Summary
+from iverson.monitoring.tables import denied_frame, dollars, equity_series, measure, trades_frame
+from iverson.research.backtest import Setup
+from iverson.research.results import HEADLINE, by_rule
+from iverson.research.walk_forward import FoldResult, Judged, Plan
+
+
+@dataclass(frozen=True)
+class WalkForward:
+    """What a walk-forward found. Headline numbers are out-of-sample, after costs, worst reading."""
+
+    setup: Setup
+    plan: Plan
+    results: tuple[FoldResult, ...]
+    judged: Mapping[Reading, Judged]
+    bars: Mapping[str, Bars]
+    passport: Passport
+    notes: tuple[str, ...] = ()
+
+    @property
+    def record(self) -> Record:
+        """Everything noted out of sample, under the worst reading."""
+        return self.judged["worst"].record
+
+    @property
+    def start(self) -> float:
+        """Dollars at the start of the first out-of-sample span."""
+        return self.results[0].start
+
+    @property
+    def trials(self) -> int:
+        """Parameter sets tried: what a skeptic divides the luck by."""
+        return len(self.plan.sets)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters searched."""
+        return tuple(dict.fromkeys(name for one in self.plan.sets for name in one))
+
+    @cached_property
+    def trades(self) -> pd.DataFrame:
+        """Closed out-of-sample trades."""
+        return trades_frame(self.record.trades)
+
+    @cached_property
+    def denied(self) -> pd.DataFrame:
+        """Denied out-of-sample signals."""
+        return denied_frame(self.record.verdicts)
+
+    @cached_property
+    def equity(self) -> pd.Series:
+        """Stitched out-of-sample equity in dollars by session."""
+        return equity_series(self.record.equity)
+
+    @cached_property
+    def metrics(self) -> Summary:
+        """Out-of-sample metrics with their intervals."""
+        return measure(self.record, self.start, seed=self.plan.seed)
+
+    @cached_property
+    def metrics_by_reading(self) -> dict[Reading, Summary]:
+        """The same, had ambiguous bars been read otherwise."""
+        return {
+            reading: measure(judged.record, self.start, seed=self.plan.seed)
+            for reading, judged in self.judged.items()
+        }
+
+    @cached_property
+    def folds(self) -> pd.DataFrame:
+        """One row per fold: spans, the parameters chosen, in- and out-of-sample results.
+
+        Returns are annualised fractions; NaN where a fold stood aside.
+        """
+        rows = []
+        for result in self.results:
+            chosen = result.chosen
+            row: dict[str, Any] = {
+                "fold": result.fold.number,
+                "in_sample_first": pd.Timestamp(result.fold.in_sample.first),
+                "in_sample_last": pd.Timestamp(result.fold.in_sample.last),
+                "out_of_sample_first": pd.Timestamp(result.fold.out_of_sample.first),
+                "out_of_sample_last": pd.Timestamp(result.fold.out_of_sample.last),
+                **{name: chosen.params.get(name) if chosen else None for name in self.parameters},
+                self.plan.objective: chosen.score if chosen else math.nan,
+                "in_sample_return": chosen.cagr if chosen else math.nan,
+                "in_sample_trades": chosen.trades if chosen else 0,
+                "out_of_sample_return": result.out_of_sample_return,
+                "out_of_sample_trades": result.trades,
+                "efficiency": result.efficiency,
+            }
+            rows.append(row)
+        return pd.DataFrame(rows).set_index("fold")
+
+    @property
+    def efficiency(self) -> float:
+        """Out-of-sample CAGR over the mean in-sample CAGR of the chosen sets; NaN unless > 0."""
+        chosen = [result.chosen.cagr for result in self.results if result.chosen is not None]
+        mean = float(np.mean(chosen)) if chosen else math.nan
+        return self.metrics["cagr"].value / mean if mean > 0 else math.nan
+
+    @cached_property
+    def stability(self) -> pd.DataFrame:
+        """How steady each searched parameter was: most chosen value, its share, changes.
+
+        `share` is the fraction of folds with the most chosen value, `changes` the fraction of
+        steps between folds at which the choice moved.
+        """
+        rows = {}
+        for name in self.parameters:
+            values = [r.chosen.params[name] for r in self.results if r.chosen is not None]
+            counts = pd.Series(values, dtype="object").value_counts()
+            moved = [a != b for a, b in pairwise(values)]
+            rows[name] = {
+                "most_chosen": counts.index[0] if len(counts) else None,
+                "share": counts.iloc[0] / len(values) if len(counts) else math.nan,
+                "changes": float(np.mean(moved)) if moved else math.nan,
+            }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    @property
+    def rank_stability(self) -> float:
+        """Mean Spearman correlation of the sets' scores from one fold to the next; NaN below 2.
+
+        Near 1: what was good stayed good. Near 0: the search ranked noise. Sets without enough
+        trades in either fold are left out of that pair.
+        """
+        from scipy.stats import spearmanr
+
+        found = []
+        for one, other in pairwise(self.results):
+            x = np.array([score.score for score in one.scores])
+            y = np.array([score.score for score in other.scores])
+            both = np.isfinite(x) & np.isfinite(y)
+            if both.sum() > 2 and np.ptp(x[both]) > 0 and np.ptp(y[both]) > 0:
+                found.append(float(spearmanr(x[both], y[both]).statistic))
+        return float(np.mean(found)) if found else math.nan
+
+    def report(self, path: str | Path) -> Path:
+        """Write a self-contained HTML report and the tearsheet beside it; return the page's path.
+
+        `path` is a folder (the page is `index.html` in it) or a file name ending in `.html`.
+        """
+        from iverson.research.report import write_report
+
+        return write_report(self, Path(path))
+
+    def __str__(self) -> str:
+        return walk_table(self)
+
+    __repr__ = __str__
+
+
+def walk_table(result: WalkForward) -> str:
+    """Return the small table a walk-forward prints as."""
+    folds = result.results
+    first, last = folds[0].fold.out_of_sample.first, folds[-1].fold.out_of_sample.last
+    ambiguous = int(result.trades["ambiguous"].sum())
+    lines = [
+        f"{result.setup.strategy.__name__} on {', '.join(result.bars)}",
+        (
+            f"{len(folds)} folds, {result.trials} parameter sets each, "
+            f"out-of-sample {first} to {last}"
+        ),
+        (
+            f"equity {dollars(result.start)} -> {dollars(result.equity.iloc[-1])}; "
+            f"{len(result.trades)} trades, {ambiguous} ambiguous (worst reading)"
+        ),
+        f"{len(result.denied)} signals denied{by_rule(result.denied['rule'])}",
+        *(f"  {result.metrics[name]}" for name in HEADLINE),
+        f"  efficiency {result.efficiency:.2f}, rank stability {result.rank_stability:.2f}",
+        *(f"note: {note}" for note in result.notes),
+    ]
+    return "\n".join(lines)

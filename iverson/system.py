@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""System: a strategy, its symbols, its rules and its sizing, and the verbs that run them."""
+
+from __future__ import annotations
+
+import calendar as months
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from iverson.errors import ConfigError
+from iverson.execution.costs import Costs
+from iverson.market.bars import DAILY, Bars
+from iverson.research.backtest import (
+    Prepared,
+    Setup,
+    first_ready,
+    parameters_of,
+    simulate,
+    warm_up_bars,
+)
+from iverson.research.failures import refuse_faults
+from iverson.risk.rules import RiskRule, standard
+from iverson.risk.sizing import RiskSizing
+from iverson.strategy import Strategy
+
+if TYPE_CHECKING:
+    from iverson.research.results import Run
+    from iverson.research.walk_forward import Border
+    from iverson.research.walk_result import WalkForward
+
+Day = str | date
+_DAY = re.compile(r"\d{4}(-\d{1,2}){0,2}")
+
+
+@dataclass(frozen=True)
+class System:
+    """What trades: frozen; `with_rules`, `with_params`, `with_costs` give a new one.
+
+    Parameters
+    ----------
+    strategy: a subclass of `Strategy`.
+    symbols: what it may trade; their order breaks ties between signals.
+    rules: the guard rails, asked in this order; default the standard set (long-only).
+    sizing, costs: how many shares, and what a fill costs.
+    cash: starting equity of a backtest, dollars.
+    params: parameters that differ from the strategy's own.
+    through_ticks, volume_share: see `EquityBroker`.
+    store: directory of imported bars; default `data/cache`, then the bundled sample.
+    bars: bars to use instead of a store, by symbol.
+    """
+
+    strategy: type[Strategy]
+    symbols: Sequence[str]
+    rules: Iterable[RiskRule] = field(default_factory=standard)
+    sizing: RiskSizing = field(default_factory=RiskSizing)
+    costs: Costs = field(default_factory=Costs)
+    cash: float = 10_000.0
+    params: Mapping[str, Any] = field(default_factory=dict)
+    through_ticks: int = 1
+    volume_share: float = 0.10
+    interval: str = DAILY
+    store: Path | str | None = None
+    bars: Mapping[str, Bars] | None = None
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.strategy, type) and issubclass(self.strategy, Strategy)):
+            raise ConfigError(
+                f"strategy is {self.strategy!r}; expected a class that derives from iv.Strategy"
+            )
+        symbols = [self.symbols] if isinstance(self.symbols, str) else list(self.symbols)
+        if not symbols or len(set(symbols)) != len(symbols):
+            raise ConfigError(f"symbols are {symbols}; expected at least one, each once")
+        for symbol in symbols:
+            if not isinstance(symbol, str) or not symbol.strip():
+                raise ConfigError(f"symbol {symbol!r} is no name; expected text, as 'AAPL'")
+        object.__setattr__(self, "symbols", tuple(symbols))
+        object.__setattr__(self, "rules", _checked_rules(self.rules))
+        for name, kind in (("sizing", RiskSizing), ("costs", Costs)):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise ConfigError(f"{name} is {value!r}; expected iv.{kind.__name__}(...)")
+        object.__setattr__(self, "params", dict(self.params))
+        self._setup({})
+
+    # -- making another one --------------------------------------------------------------------
+
+    def with_params(self, **params: Any) -> System:
+        """Return the system with some parameters changed."""
+        return replace(self, params={**self.params, **params})
+
+    def with_rules(self, *rules: RiskRule) -> System:
+        """Return the system with other rules."""
+        return replace(self, rules=rules)
+
+    def with_costs(self, costs: Costs) -> System:
+        """Return the system with other costs."""
+        return replace(self, costs=costs)
+
+    # -- the verbs -----------------------------------------------------------------------------
+
+    def backtest(
+        self,
+        start: Day | None = None,
+        end: Day | None = None,
+        *,
+        journal: Path | str | None = None,
+        **params: Any,
+    ) -> Run:
+        """Run once over history; `start` and `end` are dates, "2005", "2005-03" or None (all).
+
+        Positions are closed at the end. `journal` names a file to write everything into.
+
+        Raises
+        ------
+        ConfigError, DataError: one sentence each; nothing is written then.
+        """
+        from iverson.research.journaling import journal_run
+        from iverson.research.results import Run
+
+        setup = self._setup(params)
+        bars = self.load()
+        asked, last = self._range(bars, start, end)
+        warm_up = warm_up_bars(setup.strategy, setup.params, tuple(bars))
+        first = first_ready(bars, asked, last, warm_up)
+        outcome = simulate(setup, Prepared.of(bars), first=first, last=last)
+        refuse_faults(outcome.record, setup.strategy, setup.params)
+        run = Run(
+            setup=setup,
+            record=outcome.record,
+            bars=bars,
+            passport=self._passport(bars),
+            start=outcome.start,
+            warm_up=warm_up,
+            notes=_warm_up_notes(bars, outcome.traded, warm_up, asked, first),
+        )
+        if journal is not None:
+            journal_run(run, journal)
+        return run
+
+    def walk_forward(
+        self,
+        start: Day | None = None,
+        end: Day | None = None,
+        *,
+        in_sample: str | int = "2y",
+        out_of_sample: str | int = "6mo",
+        purge: int = 0,
+        anchored: bool = False,
+        grid: Mapping[str, Any] | None = None,
+        trials: int | None = None,
+        objective: str = "sharpe",
+        minimum_trades: int = 10,
+        at_border: Border = "close",
+        jobs: int = 1,
+        seed: int = 0,
+        journal: Path | str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> WalkForward:
+        """Tune in sample, judge out of sample, fold after fold.
+
+        Parameters
+        ----------
+        in_sample, out_of_sample: "2y", "6mo", "3w", "90d", or a number of sessions.
+        purge: sessions left out between the two; with positions closed at borders 0 is safe.
+        anchored: let in-sample start at the beginning in every fold instead of rolling along.
+        grid: values to try by parameter, `dict(period=[7, 14])`; None tries the defaults only.
+        trials: draw this many sets at random (seeded) instead of trying every combination.
+        objective: what in-sample ranks by; sets with fewer than `minimum_trades` cannot win.
+        at_border: "close" positions at the end of each fold, or "carry" them into the next.
+        jobs: processes; -1 for all cores. The result does not depend on it.
+        """
+        from iverson.research.journaling import journal_walk_forward
+        from iverson.research.search_space import check_space, random_sets, size
+        from iverson.research.search_space import grid as all_sets
+        from iverson.research.walk_forward import Plan, walk_forward
+        from iverson.research.walk_result import WalkForward
+
+        setup = self._setup({})
+        space = dict(grid or {})
+        check_space(space, parameters_of(self.strategy), owner=self.strategy.__name__)
+        combinations = size(space)
+        if trials is not None and combinations is not None and trials > combinations:
+            raise ConfigError(
+                f"trials is {trials}, but the grid has {combinations} combinations; ask for fewer, "
+                "or leave trials out to try them all"
+            )
+        sets = all_sets(space) if trials is None else random_sets(space, trials, seed)
+        plan = Plan(
+            in_sample=in_sample,
+            out_of_sample=out_of_sample,
+            purge=purge,
+            anchored=anchored,
+            objective=objective,
+            minimum_trades=minimum_trades,
+            at_border=at_border,
+            sets=tuple(sets),
+            seed=seed,
+        )
+        bars = self.load()
+        first, last = self._range(bars, start, end)
+        results, judged, begin = walk_forward(
+            setup, bars, plan, first=first, last=last, jobs=jobs, progress=progress
+        )
+        traded = {symbol for one in judged["worst"].by_fold for symbol in one.traded}
+        warm_up = max(one.warm_up for one in judged["worst"].by_fold)
+        result = WalkForward(
+            setup=setup,
+            plan=plan,
+            results=tuple(results),
+            judged=judged,
+            bars=bars,
+            passport=self._passport(bars),
+            notes=_warm_up_notes(bars, tuple(traded), warm_up, first, begin),
+        )
+        if journal is not None:
+            journal_walk_forward(result, journal)
+        return result
+
+    # -- its parts -----------------------------------------------------------------------------
+
+    def load(self) -> dict[str, Bars]:
+        """Return the bars of the symbols, in their order."""
+        if self.bars is not None:
+            absent = [symbol for symbol in self.symbols if symbol not in self.bars]
+            if absent:
+                raise ConfigError(
+                    f"bars were given without {', '.join(absent)}; "
+                    f"they have {', '.join(self.bars) or 'nothing'}"
+                )
+            return {symbol: self.bars[symbol] for symbol in self.symbols}
+        from iverson.market.source import load_bars
+
+        return load_bars(self.symbols, interval=self.interval, store=self.store)
+
+    def _passport(self, bars: Mapping[str, Bars]) -> Any:
+        from iverson.market.source import passport
+
+        return passport(bars, store=self.store)
+
+    def _setup(self, params: Mapping[str, Any]) -> Setup:
+        return Setup(
+            strategy=self.strategy,
+            rules=tuple(self.rules),
+            sizing=self.sizing,
+            costs=self.costs,
+            cash=self.cash,
+            params={**self.params, **params},
+            through_ticks=self.through_ticks,
+            volume_share=self.volume_share,
+        )
+
+    def _range(
+        self, bars: Mapping[str, Bars], start: Day | None, end: Day | None
+    ) -> tuple[date, date]:
+        known_first = min(one.session[0].item() for one in bars.values())
+        known_last = max(one.session[-1].item() for one in bars.values())
+        first = known_first if start is None else read_day(start, last=False)
+        last = known_last if end is None else read_day(end, last=True)
+        if first > last:
+            raise ConfigError(f"the range is empty: it starts on {first} and ends on {last}")
+        if not any(_in_range(one.session, first, last) for one in bars.values()):
+            raise ConfigError(
+                f"no bars between {first} and {last}; there are bars from {known_first} "
+                f"to {known_last}"
+            )
+        return max(first, known_first), min(last, known_last)
+
+
+def read_day(day: Day | int, *, last: bool) -> date:
+    """Read a date; a year or a month stands for its first day, or its last when `last`."""
+    if isinstance(day, datetime):
+        return day.date()
+    if isinstance(day, date):
+        return day
+    parts = [int(part) for part in str(day).split("-")] if _DAY.fullmatch(str(day)) else []
+    try:
+        if len(parts) == 1:
+            parts += [12, 31] if last else [1, 1]
+        elif len(parts) == 2:
+            parts.append(months.monthrange(*parts)[1] if last else 1)
+        return date(*parts)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{day!r} is no date; write 2005, 2005-03 or 2005-03-31") from error
+
+
+def _in_range(sessions: Any, first: date, last: date) -> bool:
+    start = sessions.searchsorted(np.datetime64(first, "D"))
+    return bool(start < sessions.searchsorted(np.datetime64(last, "D"), side="right"))
+
+
+def _checked_rules(rules: Any) -> tuple[RiskRule, ...]:
+    if isinstance(rules, RiskRule) or not isinstance(rules, Iterable):
+        raise ConfigError(f"rules are {rules!r}; expected a list of them, as [iv.rules.LongOnly()]")
+    listed = tuple(rules)
+    for rule in listed:
+        if isinstance(rule, type):
+            raise ConfigError(f"rule {rule.__name__} is a class; make one: {rule.__name__}()")
+        if not isinstance(rule, RiskRule):
+            raise ConfigError(f"rule {rule!r} is no iv.RiskRule; expected one, as LongOnly()")
+    return listed
+
+
+def _warm_up_notes(
+    bars: Mapping[str, Bars], traded: Sequence[str], warm_up: int, asked: date, begin: date
+) -> tuple[str, ...]:
+    notes = []
+    if begin > asked:
+        notes.append(f"asked from {asked}, starts on {begin}: {warm_up} bars of warm-up come first")
+    idle = [symbol for symbol in bars if symbol not in traded]
+    if idle:
+        notes.append(f"never traded, too few bars for the warm-up: {', '.join(idle)}")
+    return tuple(notes)
