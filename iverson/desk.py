@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The desk: where gate, account, broker and record meet, once a bar.
+
+It makes the `Book` the gate reads, keeps the halts, and reviews every signal; the broker asks it
+about orders that come without a verdict (the second lock). What differs between the stages is
+what is plugged in here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from iverson.errors import ConfigError
+from iverson.execution.account import Account
+from iverson.execution.bracket import on_grid
+from iverson.market.calendar import new_york
+from iverson.market.moments import Moment, moment
+from iverson.model import Book, Position, Signal, Verdict
+from iverson.monitoring.record import Record, Release
+from iverson.risk.gate import Gate, denied
+
+
+class Desk:
+    """One run's meeting place; made by whoever starts the run, handed to broker and strategy.
+
+    Sessions before `first` are warm-up: nothing trades and nothing is noted. On `last` no entry
+    is made, because no bar is left to fill it.
+    """
+
+    def __init__(
+        self, *, gate: Gate, account: Account, record: Record, first: date, last: date
+    ) -> None:
+        self.gate = gate
+        self.account = account
+        self.record = record
+        self.first = first
+        self.last = last
+        self.broker: Any = None
+        self.now: Moment | None = None
+        self._book: Book | None = None
+
+    @property
+    def open_for_entries(self) -> bool:
+        """Whether an entry decided now could still fill inside the run."""
+        return self.now is not None and self.first <= self.now.session < self.last
+
+    def begin_bar(self, number: float) -> bool:
+        """Take in a bar that closed: equity, halts that end, halts that begin. False in warm-up."""
+        self.now = moment(number)
+        self._book = None
+        at, session, _ = self.now
+        if session < self.first:
+            return False
+        for halt, reason in self.account.mark(at, session, self.broker.getvalue()):
+            self.record.add(Release(at, session, halt.rule, reason))
+        for halt in self.gate.halts(self.book()):
+            self.account.add(halt)
+            self.record.add(halt)
+            self._withdraw_entries()
+            self._book = None
+        return True
+
+    def book(self) -> Book:
+        """Return the account as it stands at this bar, verdicts given a moment ago included."""
+        if self._book is None:
+            assert self.now is not None
+            self._book = self.account.book(
+                cash=self.broker.getcash(),
+                positions=self._positions(),
+                pending=self._pending(),
+                next_open=new_york().next_open(self.now.at),
+            )
+        return self._book
+
+    def review(self, signal: Signal, *, ready: bool = True) -> Verdict:
+        """Have the gate answer a signal and note the answer; without a fresh bar it is denied."""
+        if ready:
+            verdict = self.gate.review(on_grid(signal), self.book())
+        else:
+            verdict = denied(signal, "bars", f"{signal.symbol} has no bar now or too few so far")
+        self.record.add(verdict)
+        if verdict.approved:
+            self._book = None  # a slot is taken when the order is decided
+        return verdict
+
+    def review_order(self, order: Any, *, stop: float | None, target: float | None) -> int:
+        """Answer a plain order that increases exposure: the approved size, 0 when denied.
+
+        It is reviewed as a signal of full confidence; without a stop it has no planned loss and
+        is denied.
+        """
+        if self.now is None or not self.open_for_entries:
+            return 0
+        signal = Signal(
+            at=self.now.at,
+            session=self.now.session,
+            symbol=order.data._name,
+            side="long" if order.isbuy() else "short",
+            confidence=5,
+            limit=self.broker.reference_price(order),
+            stop=float("nan") if stop is None else stop,
+            target=target,
+            reason="plain order",
+            strategy=type(order.owner).__name__,
+        )
+        verdict = self.review(signal)
+        if verdict.approved:
+            verdict = replace(verdict, size=min(verdict.size, abs(order.created.size)))
+            order.addinfo(verdict=verdict)
+        return int(verdict.size)
+
+    def _withdraw_entries(self) -> None:
+        for group in list(self.broker.groups.values()):
+            if group.waiting and "verdict" in group.entry.info:
+                self.broker.cancel(group.entry)
+
+    def _pending(self) -> dict[str, Verdict]:
+        """Return what still waits; the filled part of an entry is a position, not counted twice."""
+        return {
+            group.data._name: replace(verdict, size=abs(group.entry.executed.remsize))
+            for group in self.broker.groups.values()
+            if group.waiting and (verdict := group.entry.info.get("verdict")) is not None
+        }
+
+    def _positions(self) -> dict[str, Position]:
+        assert self.now is not None
+        groups: dict[Any, list[Any]] = {}
+        for group in self.broker.groups.values():
+            if group.held:
+                groups.setdefault(group.data, []).append(group)
+        return {
+            data._name: Position(
+                symbol=data._name,
+                size=position.size,
+                price=position.price,
+                mark=self.broker.mark(data),
+                stop=_stop(groups.get(data, ()), position.size),
+                entry_session=_entered(groups.get(data, ()), self.now.session),
+            )
+            for data, position in self.broker.positions.items()
+            if position.size
+        }
+
+
+def ranked(signals: Iterable[Signal] | None, symbols: Iterable[str]) -> list[Signal]:
+    """Order competing signals: the highest confidence first, then the order of the symbols."""
+    if signals is None:
+        raise ConfigError("signals() returned None; yield Signals, or return an empty list")
+    found = list(signals)
+    for one in found:
+        if not isinstance(one, Signal):
+            raise ConfigError(f"signals() gave {one!r}; expected a Signal")
+    place = {symbol: number for number, symbol in enumerate(symbols)}
+    return sorted(found, key=lambda s: (-_confidence(s), place.get(s.symbol, len(place))))
+
+
+def _confidence(signal: Signal) -> float:
+    """Return the confidence for ranking; one that the gate will refuse must not disturb it."""
+    known = isinstance(signal.confidence, int | float) and math.isfinite(signal.confidence)
+    return signal.confidence if known else 0.0
+
+
+def _stop(groups: Iterable[Any], size: int) -> float:
+    """Return the furthest stop of a position, NaN when part of it has none."""
+    stops = [group.stop_price for group in groups]
+    if None in stops or sum(group.held for group in groups) != size:
+        return math.nan
+    return float(min(stops) if size > 0 else max(stops))
+
+
+def _entered(groups: Iterable[Any], now: date) -> date:
+    return min((moment(group.entered).session for group in groups), default=now)

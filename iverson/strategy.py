@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The spine: `Strategy.next` takes one bar from signal to order, in every stage the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import backtrader as bt
+
+from iverson.desk import Desk, ranked
+from iverson.errors import ConfigError
+from iverson.execution.bracket import exit_at_close, make_bracket, open_bracket
+from iverson.market.calendar import new_york
+from iverson.market.moments import moment
+from iverson.model import Signal, Verdict
+from iverson.signals.entry import Entry, Long, Short
+
+WARM_UP_PERIODS = 10  # RSI(14) is off by 0.7 points after 30 bars, by 0.001 after 140
+WARM_UP_RULES = 62  # sessions that the correlation rule looks back, and a return needs two closes
+CLOSING_MINUTES = 5  # before the close: when minute bars decide on the time limit
+
+
+class Strategy(bt.Strategy):
+    """A strategy says when to enter; the rest is the same for all.
+
+    Implement `entry(data)`, called once per symbol with Backtrader lines, or `signals()`, called
+    each bar. Parameters that every strategy has:
+
+    max_sessions: leave at the close of this session after entry (entry session = 0; None: never).
+    entry_sessions: sessions after the decision during which the entry may fill.
+    """
+
+    params: Any = dict(max_sessions=3, entry_sessions=1, desk=None)
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[Any, tuple[Entry, ...]]] = []
+        if self._declares_entries():
+            self.entries = [(data, _as_entries(self, data)) for data in self.datas]
+        self.factored = {data: "factor" in data.getlinealiases() for data in self.datas}
+
+    def start(self) -> None:
+        """Refuse a strategy whose own `__init__` left out this class's."""
+        if self._declares_entries() and "entries" not in vars(self):
+            raise ConfigError(f"{type(self).__name__}.__init__ must call super().__init__() first")
+
+    @property
+    def desk(self) -> Desk:
+        """Where gate, account, broker and record meet; whoever starts the run hands it over."""
+        if self.p.desk is None:
+            raise ConfigError(
+                f"{type(self).__name__} has no desk; run it by `System` or `iverson.research`, "
+                "not by a Cerebro of your own"
+            )
+        desk: Desk = self.p.desk
+        return desk
+
+    # -- one bar's journey: the page to read first ---------------------------------------------
+
+    def next(self) -> None:
+        """Close what has expired, then bring each signal through the gate to the broker."""
+        if not self.desk.begin_bar(self.datetime[0]):
+            return
+        self.close_expired()
+        if not self.desk.open_for_entries:
+            return
+        for signal in ranked(self.signals(), self.getdatanames()):
+            verdict = self.desk.review(signal, ready=self._is_tradable(signal.symbol))
+            if verdict.approved:
+                self.open(verdict)
+
+    # a symbol that is young or absent holds nobody else up: each is judged by its own bars
+    prenext = nextstart = next  # noqa: A003 (Backtrader's name)
+
+    # -- its parts -----------------------------------------------------------------------------
+
+    def entry(self, data: Any) -> Entry | Iterable[Entry]:  # noqa: ARG002
+        """Return `Long` or `Short` (or several) for one symbol; everything in it may be a line."""
+        raise ConfigError(
+            f"{type(self).__name__} has neither entry(data) nor signals(); write one of them"
+        )
+
+    def signals(self) -> Iterator[Signal]:
+        """Yield this bar's signals: those of the entry lines, for symbols with a new bar."""
+        now = self.desk.now
+        assert now is not None
+        for data, entries in self.entries:
+            if not self.is_ready(data):
+                continue
+            for entry in entries:
+                if entry.wanted():
+                    yield entry.signal(
+                        at=now.at,
+                        session=now.session,
+                        symbol=data._name,
+                        factor=data.factor[0] if self.factored[data] else 1.0,
+                        max_sessions=self.p.max_sessions,
+                        strategy=type(self).__name__,
+                    )
+
+    def is_ready(self, data: Any) -> bool:
+        """Whether a symbol printed this very bar and has its own warm-up behind it."""
+        return len(data) > self.warm_up and data.datetime[0] == self.datetime[0]
+
+    def _is_tradable(self, symbol: str) -> bool:
+        return symbol in self.getdatanames() and self.is_ready(self.getdatabyname(symbol))
+
+    def _declares_entries(self) -> bool:
+        cls = type(self)
+        return cls.entry is not Strategy.entry or cls.signals is Strategy.signals
+
+    def open(self, verdict: Verdict) -> None:
+        """Place the bracket of an approved verdict."""
+        assert self.desk.now is not None
+        calendar = new_york()
+        last = calendar.offset(self.desk.now.session, self.p.entry_sessions)
+        bracket = make_bracket(verdict, valid_until=calendar.close_at(last))
+        data = self.getdatabyname(bracket.symbol)
+        open_bracket(
+            self, data, bracket, verdict, exit_at_close=bracket.max_sessions == 0 and _daily(data)
+        )
+
+    def close_expired(self) -> None:
+        """Send the time limit of positions that have reached their last session.
+
+        Daily bars: decided the evening before, filled at that session's close. Minute bars:
+        decided five minutes or one bar before the close, whichever is longer.
+        """
+        assert self.desk.now is not None
+        for group in list(self.broker.groups.values()):
+            bracket = group.entry.info.get("bracket")
+            if not group.held or bracket is None or bracket.max_sessions is None:
+                continue
+            if any(leg.info["leg"] == "time limit" and leg.alive() for leg in group.legs):
+                continue
+            age = self.desk.now.ordinal - moment(group.entered).ordinal
+            if age >= bracket.max_sessions - self._lead(group.data):
+                immediate = not _daily(group.data)
+                exit_at_close(self, group.data, group.entry, size=group.held, immediate=immediate)
+
+    def _lead(self, data: Any) -> int:
+        """Return by how many sessions a time limit is sent early: daily 1, at the close 0."""
+        if _daily(data):
+            return 1
+        now = self.desk.now
+        assert now is not None
+        left = (new_york().close_at(now.session) - now.at).total_seconds()
+        return 0 if left <= 60 * max(CLOSING_MINUTES, data._compression) else -1
+
+    @property
+    def warm_up(self) -> int:
+        """Bars a symbol needs before it may trade; ten times the longest period, or more.
+
+        Override with a number of your own when your lines settle faster or slower.
+        """
+        return max(WARM_UP_RULES, WARM_UP_PERIODS * int(self._minperiod))
+
+
+def _as_entries(strategy: Strategy, data: Any) -> tuple[Entry, ...]:
+    found = strategy.entry(data)
+    entries = tuple(found) if isinstance(found, list | tuple | Iterator) else (found,)
+    for entry in entries:
+        if not isinstance(entry, Long | Short):
+            raise ConfigError(
+                f"{type(strategy).__name__}.entry returned {entry!r}; expected Long or Short, "
+                "several of them, or () for a symbol that is not to be traded"
+            )
+    return entries
+
+
+def _daily(data: Any) -> bool:
+    return bool(data._timeframe >= bt.TimeFrame.Days)
