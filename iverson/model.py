@@ -73,24 +73,23 @@ class Signal:
         Checked: an integer confidence of 1 to 5, finite positive prices, a stop on the losing
         side of the limit and a target on the winning side, a known side, `max_sessions` >= 0.
         """
-        if isinstance(self.confidence, bool) or not isinstance(self.confidence, int):
+        if type(self.confidence) is not int or not 1 <= self.confidence <= 5:
             return f"confidence is {self.confidence!r}; expected a whole number from 1 to 5"
-        if not 1 <= self.confidence <= 5:
-            return f"confidence is {self.confidence}; expected a whole number from 1 to 5"
         if self.side not in ("long", "short"):
             return f"side is {self.side!r}; expected 'long' or 'short'"
         target = self.limit if self.target is None else self.target
         for name, price in (("limit", self.limit), ("stop", self.stop), ("target", target)):
-            if not math.isfinite(price) or price <= 0:
-                return f"{name} is {price}; expected a finite price above 0"
+            if not isinstance(price, int | float) or not 0 < price < math.inf:
+                return f"{name} is {price!r}; expected a finite price above 0"
         if self.risk_per_share <= 0:
             losing = "below" if self.side == "long" else "above"
             return f"stop {self.stop:g} must lie {losing} the limit {self.limit:g}"
         if self.target is not None and (self.target - self.limit) * self.direction <= 0:
             winning = "above" if self.side == "long" else "below"
             return f"target {self.target:g} must lie {winning} the limit {self.limit:g}"
-        if self.max_sessions is not None and self.max_sessions < 0:
-            return f"max_sessions is {self.max_sessions}; expected 0 or more"
+        sessions = self.max_sessions
+        if sessions is not None and (type(sessions) is not int or sessions < 0):
+            return f"max_sessions is {sessions!r}; expected a whole number of 0 or more"
         return None
 
 
@@ -161,9 +160,8 @@ class Position:
     @property
     def risk(self) -> float:
         """Dollars lost from mark to stop, 0 once it locks in a profit; all of it without a stop."""
-        if math.isnan(self.stop):
-            return self.notional
-        return max(0.0, (self.mark - self.stop) * self.size)
+        lost = (self.mark - self.stop) * self.size
+        return self.notional if math.isnan(lost) else max(0.0, lost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +228,8 @@ class Book:
 
     @property
     def drawdown(self) -> float:
-        """Fraction below the 30-day high, <= 0."""
-        return min(0.0, self.equity / self.high - 1.0) if self.high > 0 else 0.0
+        """Fraction below the 30-day high, <= 0; NaN when either is unknown."""
+        return np.minimum(0.0, self.equity / self.high - 1.0) if self.high != 0 else 0.0
 
     @property
     def open_risk(self) -> float:

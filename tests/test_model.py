@@ -65,7 +65,10 @@ FAULTY: list[tuple[dict[str, Any], str]] = [
     (dict(side="short"), "stop 98 must lie above the limit 100"),
     (dict(side="short", stop=102.0), "target 104 must lie below the limit 100"),
     (dict(side="short", stop=100.0, target=90.0), "stop 100 must lie above the limit 100"),
-    (dict(max_sessions=-1), "max_sessions is -1; expected 0 or more"),
+    (dict(max_sessions=-1), "max_sessions is -1; expected a whole number of 0 or more"),
+    ({"max_sessions": 1.5}, "max_sessions is 1.5; expected a whole number of 0 or more"),
+    ({"limit": None}, "limit is None; expected a finite price above 0"),
+    ({"stop": "98"}, "stop is '98'; expected a finite price above 0"),
 ]
 
 

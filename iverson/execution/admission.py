@@ -9,6 +9,7 @@ import backtrader as bt
 
 from iverson.execution.groups import Group
 from iverson.execution.orders import STOPS, UNPRICED, is_faulty
+from iverson.model import Verdict
 
 _NEAR = 1e-6  # dollars: what adding up an account loses
 
@@ -45,7 +46,8 @@ def refusal(broker: Any, group: Group) -> int | None:
 
 def _opening_refusal(broker: Any, group: Group, leaves: int) -> int | None:
     entry = group.entry
-    if broker.desk is not None and "verdict" not in entry.info:
+    verdict = entry.info.get("verdict")
+    if broker.desk is not None and not (isinstance(verdict, Verdict) and verdict.approved):
         stop, target = group.price_of(*STOPS), group.price_of(bt.Order.Limit)
         approved = broker.desk.review_order(entry, stop=stop, target=target)
         if approved <= 0:

@@ -27,6 +27,7 @@ from iverson.execution.groups import Carried
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
 from iverson.market.history import DailyHistory
+from iverson.market.intervals import minutes
 from iverson.model import Reading, Trade, Verdict
 from iverson.monitoring.record import EquityRow, Record
 from iverson.monitoring.recorder import Recorder
@@ -150,7 +151,8 @@ class Feed:
         columns = {name: column[rows] for name, column in self.columns.items()}
         if self.bars.interval == DAILY:
             return ArrayData(dataname=columns, timeframe=bt.TimeFrame.Days)
-        return ArrayData(dataname=columns, timeframe=bt.TimeFrame.Minutes)
+        length = minutes(self.bars.interval)
+        return ArrayData(dataname=columns, timeframe=bt.TimeFrame.Minutes, compression=length)
 
 
 @dataclass(frozen=True)
@@ -286,7 +288,8 @@ def warm_up_bars(
             cerebro.adddata(ArrayData(dataname=empty, timeframe=bt.TimeFrame.Days), name=symbol)
         cerebro.addstrategy(strategy, **params)
         with blamed(strategy, params):
-            known[key] = int(cerebro.run()[0].warm_up)
+            made = cerebro.run()[0]
+        known[key] = max(int(made.warm_up), made._minperiod)  # fewer have no line values at all
     return known[key]
 
 
