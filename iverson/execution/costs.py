@@ -59,20 +59,44 @@ class Costs:
 
     def half_spread(self, price: float) -> float:
         """Dollars a share that taking liquidity costs; 0 when `spread_bps` is 0."""
-        if self.spread_bps == 0.0:
-            return 0.0
-        return max(tick_size(price) / 2, price * self.spread_bps / 2 / 10_000)
+        return half_spread(price, self.spread_bps)
 
     def commission(self, side: OrderSide, size: float, price: float) -> float:
         """Dollars charged for one fill; `size` is positive."""
-        fee = self.commission_per_share * size
-        if self.minimum_commission:
-            fee = max(fee, self.minimum_commission)
-        fee += self.cat_per_share * size
-        if side == "sell":
-            fee += self.sec_fee * size * price + min(self.taf_per_share * size, self.taf_cap)
-        return fee
+        return commission(
+            side == "sell", size, price,
+            self.commission_per_share, self.minimum_commission,
+            self.sec_fee, self.taf_per_share, self.taf_cap, self.cat_per_share,
+        )  # fmt: skip
 
     def scaled(self, times: float) -> Costs:
         """Return every cost multiplied: 0 for none, 2 to see what doubling does."""
         return replace(self, **{name: getattr(self, name) * times for name in self.__slots__})
+
+
+def half_spread(price: float, spread_bps: float) -> float:
+    """Dollars a share that taking liquidity costs, by the formula of `Costs`."""
+    if spread_bps == 0.0:
+        return 0.0
+    return max(tick_size(price) / 2, price * spread_bps / 2 / 10_000)
+
+
+def commission(
+    sells: bool,
+    size: float,
+    price: float,
+    per_share: float,
+    minimum: float,
+    sec_fee: float,
+    taf_per_share: float,
+    taf_cap: float,
+    cat_per_share: float,
+) -> float:
+    """Dollars charged for one fill, by the formula of `Costs`."""
+    fee = per_share * size
+    if minimum:
+        fee = max(fee, minimum)
+    fee += cat_per_share * size
+    if sells:
+        fee += sec_fee * size * price + min(taf_per_share * size, taf_cap)
+    return fee

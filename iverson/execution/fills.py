@@ -26,6 +26,12 @@ from iverson.model import Reading
 
 _NEAR = 1e-9  # dollars; prices on a grid of 0.0001 cannot be this close without being equal
 
+# Codes instead of words where the arithmetic is compiled for the search.
+HELD, BY_LIMIT, BY_STOP = 0, 1, 2
+WORST, BASE, BEST = 0, 1, 2
+ENTRIES = {"held": HELD, "limit": BY_LIMIT, "stop": BY_STOP}
+READINGS: dict[Reading, int] = {"worst": WORST, "base": BASE, "best": BEST}
+
 
 class Quote(NamedTuple):
     """One bar as it traded, raw dollars and shares."""
@@ -96,13 +102,20 @@ def exit_inside(
     target that was touched may have been touched before: certain only if the bar also closes
     beyond it. After an entry by a stop order it is the other way round.
     """
+    return exit_path(sign, stop, target, bar, through, ENTRIES[entry], READINGS[reading])
+
+
+def exit_path(
+    sign: int, stop: float, target: float, bar: Quote, through: float, entry: int, reading: int
+) -> ExitPath:
+    """Decide as `exit_inside` does, with codes for words."""
     stopped = stop_inside(sign, stop, bar)
     reached = limit_inside(sign, target, bar, through)
     is_stopped, is_reached = not math.isnan(stopped), not math.isnan(reached)
     sure_stop, sure_target = is_stopped, is_reached
-    if entry == "limit" and is_reached:
+    if entry == BY_LIMIT and is_reached:
         sure_target = (bar.close - target) * -sign >= through - _NEAR
-    if entry == "stop" and is_stopped:
+    if entry == BY_STOP and is_stopped:
         sure_stop = (bar.close - stop) * sign >= -_NEAR
     if sure_stop and not is_reached:
         return ExitPath(stopped, math.nan, False)
@@ -110,17 +123,17 @@ def exit_inside(
         return ExitPath(math.nan, reached, False)
     if not is_stopped and not is_reached:
         return ExitPath(math.nan, math.nan, False)
-    if reading == "worst":
+    if reading == WORST:
         return ExitPath(stopped, math.nan, True)
-    if reading == "best":
+    if reading == BEST:
         return ExitPath(math.nan, reached, True)
     winning_first = high_first(bar) if sign < 0 else not high_first(bar)
-    if entry == "limit":  # the winning extreme first means it came before the entry
+    if entry == BY_LIMIT:  # the winning extreme first means it came before the entry
         reached_after = is_reached and (sure_target or not winning_first)
         if is_stopped:
             return ExitPath(stopped, math.nan, True)
         return ExitPath(math.nan, reached if reached_after else math.nan, True)
-    if entry == "stop":  # the losing extreme first means it came before the entry
+    if entry == BY_STOP:  # the losing extreme first means it came before the entry
         stopped_after = is_stopped and (sure_stop or winning_first)
         if is_reached and not stopped_after:
             return ExitPath(math.nan, reached, True)

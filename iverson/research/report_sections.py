@@ -166,7 +166,8 @@ def _comparison(facts: Facts) -> Section:
         )
         for name in names
     )
-    shares = facts.result.equity.pct_change().corr(facts.held.pct_change())
+    own = facts.result.equity.pct_change()
+    shares = own.corr(facts.held.pct_change()) if own.std() > 0 else float("nan")
     return Section(
         "buy-and-hold",
         "Buy and hold",

@@ -117,7 +117,7 @@ class StopDistance(RiskRule):
     def deny(self, signal: Signal, book: Book) -> str | None:  # noqa: ARG002
         """Deny a stop that is too far away."""
         distance = signal.risk_per_share / signal.limit
-        if not distance <= self.p.limit * (1 + _ROUNDING):
+        if exceeds(distance, self.p.limit):
             return Denial(
                 f"the stop is {distance:.2%} from the entry, the limit is {self.p.limit:.2%}",
                 limit=self.p.limit,
@@ -173,20 +173,13 @@ class Correlation(RiskRule):
                 limit=self.p.shared,
                 value=len(shared),
             )
-        if _steady(x) or _steady(y):
+        found = float(correlation(x, y))
+        if math.isnan(found):
             return Denial(
                 f"the correlation with {other} is undefined: returns without variance",
                 limit=self.p.limit,
             )
-        x, y = x - x.mean(), y - y.mean()
-        found = float(x @ y) / math.sqrt(float(x @ x) * float(y @ y))
-        return max(-1.0, min(1.0, found))
-
-
-def _steady(returns: NDArray[np.float64]) -> bool:
-    """Whether returns differ by no more than float noise, or are not all numbers."""
-    spread = float(np.ptp(returns))
-    return not spread > _ROUNDING * float(np.abs(returns).max())
+        return found
 
 
 class OpenRisk(RiskRule):
@@ -199,8 +192,8 @@ class OpenRisk(RiskRule):
 
     def deny_size(self, signal: Signal, size: int, book: Book) -> str | None:
         """Deny when the total risk would exceed the limit."""
-        total = (book.open_risk + size * signal.risk_per_share) / book.equity
-        if not total <= self.p.limit * (1 + _ROUNDING):
+        total = total_risk(book.open_risk, size, signal.risk_per_share, book.equity)
+        if exceeds(total, self.p.limit):
             return Denial(
                 f"all stops together would risk {total:.2%} of equity, "
                 f"the limit is {self.p.limit:.2%}",
@@ -223,8 +216,8 @@ class DailyLossHalt(RiskRule):
 
     def halt(self, book: Book) -> Halt | None:
         """Halt when today's loss reaches the limit."""
-        allowed = min(self.p.limit_usd, self.p.limit * book.equity_at_previous_close)
-        if not book.day_pnl <= -allowed * (1 - _ROUNDING):
+        allowed = allowed_loss(self.p.limit_usd, self.p.limit, book.equity_at_previous_close)
+        if not has_fallen(book.day_pnl, allowed):
             return None
         until = book.at + timedelta(hours=self.p.hours)
         if book.next_open is not None:
@@ -250,7 +243,7 @@ class DrawdownHalt(RiskRule):
 
     def halt(self, book: Book) -> Halt | None:
         """Halt when the drawdown reaches the limit."""
-        if not book.drawdown <= -self.p.limit * (1 - _ROUNDING):
+        if not has_fallen(book.drawdown, self.p.limit):
             return None
         return Halt(
             rule=self.name,
@@ -260,6 +253,50 @@ class DrawdownHalt(RiskRule):
             limit=-self.p.limit,
             value=book.drawdown,
         )
+
+
+# -- the arithmetic alone, the same for these rules and for the compiled search --------------------
+
+
+def exceeds(value: float, limit: float) -> bool:
+    """Whether a value lies above its limit, float noise aside; NaN does."""
+    return not value <= limit * (1 + _ROUNDING)
+
+
+def has_fallen(value: float, limit: float) -> bool:
+    """Whether a loss (negative) has reached its limit (positive), float noise aside."""
+    return value <= -limit * (1 - _ROUNDING)
+
+
+def total_risk(open_risk: float, size: int, risk_per_share: float, equity: float) -> float:
+    """Return the fraction of equity lost when every stop and that of a new entry is hit."""
+    return (open_risk + size * risk_per_share) / equity
+
+
+def allowed_loss(limit_usd: float, limit: float, previous_close: float) -> float:
+    """Return the dollars that a day may lose: the smaller of two limits."""
+    return min(limit_usd, limit * previous_close)
+
+
+def correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return Pearson's correlation of pairs of return series, shapes (..., k) to (...).
+
+    NaN where either has no variance: differs by no more than float noise, or is not all numbers.
+    """
+    undefined = _steady(x) | _steady(y)
+    x, y = x - x.mean(axis=-1, keepdims=True), y - y.mean(axis=-1, keepdims=True)
+    with np.errstate(all="ignore"):
+        found = _dot(x, y) / np.sqrt(_dot(x, x) * _dot(y, y))
+    return np.where(undefined, np.nan, np.clip(found, -1.0, 1.0))
+
+
+def _dot(x: NDArray[np.float64], y: NDArray[np.float64]) -> Any:
+    return (x[..., None, :] @ y[..., :, None])[..., 0, 0]
+
+
+def _steady(returns: NDArray[np.float64]) -> NDArray[np.bool_]:
+    spread = np.ptp(returns, axis=-1)
+    return ~(spread > _ROUNDING * np.abs(returns).max(axis=-1))
 
 
 def standard(*, short: bool = False) -> tuple[RiskRule, ...]:
