@@ -4,9 +4,9 @@
 The result does not depend on the number of processes: each score comes from the same `simulate`,
 and scores are put back in the order in which they were asked for.
 
-Backtrader's metaclasses cannot be pickled by value, so a strategy or a rule that lives in a
-notebook or in `__main__` cannot be sent to another process. Where processes can fork they inherit
-it; elsewhere such a search runs in one process and says so.
+Processes are joblib's. Backtrader's metaclasses cannot be pickled by value, so a strategy or a
+rule that lives in a notebook or in `__main__` cannot be sent to another process: on Linux forked
+processes inherit it, elsewhere such a search runs in one process and says so.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import date
-from multiprocessing import get_all_start_methods, get_context, parent_process
+from multiprocessing import get_context, parent_process
 from typing import Any
 
 import numpy as np
 
-from iverson.errors import ConfigError
+from iverson.errors import ConfigError, IversonError
 from iverson.market.bars import Bars
 from iverson.monitoring.metrics import OBJECTIVES, cagr, sharpe, total_return, years_between
 from iverson.research.backtest import Prepared, Setup, simulate
@@ -116,10 +116,10 @@ def _run(
     tasks: Sequence[Task], bars: Mapping[str, Bars], jobs: int
 ) -> Iterator[tuple[Task, list[Score]]]:
     processes = min(len(tasks), _cores() if jobs == -1 else jobs)
-    if processes > 1 and "fork" in get_all_start_methods() and sys.platform == "linux":
-        yield from _inherited(tasks, Prepared.of(bars), processes)
-    elif processes > 1 and _importable(tasks[0].setup):
+    if processes > 1 and _importable(tasks[0].setup):
         yield from _sent(tasks, bars, processes)
+    elif processes > 1 and sys.platform == "linux":
+        yield from _inherited(tasks, Prepared.of(bars), processes)
     else:
         if processes > 1:
             warnings.warn(
@@ -181,11 +181,27 @@ def _sent(
     tasks: Sequence[Task], bars: Mapping[str, Bars], processes: int
 ) -> Iterator[tuple[Task, list[Score]]]:
     """Run in fresh processes, to which tasks and bars are sent."""
-    from joblib import Parallel, delayed
+    from joblib import Parallel, delayed, parallel_config
 
-    parallel = Parallel(processes, return_as="generator", batch_size=1, pre_dispatch="3*n_jobs")
-    results = parallel(delayed(_evaluate_elsewhere)(task, dict(bars)) for task in tasks)
-    yield from zip(tasks, results, strict=True)
+    for one in bars.values():
+        _ = one.digest  # computed once here, not in every worker: it is how a worker knows its bars
+    finished = False
+    try:
+        with parallel_config("loky", n_jobs=processes, initializer=_ignore_interrupts):
+            parallel = Parallel(return_as="generator", batch_size=1, pre_dispatch="2*n_jobs")
+            results = parallel(delayed(_evaluate_elsewhere)(task, dict(bars)) for task in tasks)
+        for task, scores in zip(tasks, results, strict=True):
+            if isinstance(scores, IversonError):
+                raise scores  # the first in order, whichever process met one first
+            yield task, scores
+        finished = True
+    finally:
+        if not finished:  # Ctrl-C or an error: nobody works on for nothing
+            results.close()
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends the workers
 
 
 def _cores() -> int:
@@ -231,10 +247,13 @@ def _score(task: Task, params: Mapping[str, Any], prepared: Prepared) -> Score:
 _PREPARED: dict[str, Prepared] = {}
 
 
-def _evaluate_elsewhere(task: Task, bars: Mapping[str, Bars]) -> list[Score]:
+def _evaluate_elsewhere(task: Task, bars: Mapping[str, Bars]) -> list[Score] | IversonError:
     """Run one batch in a worker, which converts the bars once and keeps them."""
     key = "/".join(one.digest for one in bars.values())
     if key not in _PREPARED:
         _PREPARED.clear()
         _PREPARED[key] = Prepared.of(bars)
-    return evaluate(task, _PREPARED[key])
+    try:
+        return evaluate(task, _PREPARED[key])
+    except IversonError as error:
+        return error

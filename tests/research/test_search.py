@@ -68,7 +68,7 @@ def test_number_of_processes_changes_nothing() -> None:
 
 def test_processes_that_cannot_fork_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """There it is one process, with a word, for classes that others cannot import."""
-    monkeypatch.setattr(searching, "get_all_start_methods", lambda: ["spawn"])
+    monkeypatch.setattr(searching.sys, "platform", "win32")
     local = type("Local", (Dip,), {"__module__": "__main__"})
 
     with pytest.warns(UserWarning, match="searching in one process"):
