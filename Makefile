@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # the first failing step is the last thing on the screen
-.PHONY: help demo test lint types contracts pytest lock lowest clean
+.PHONY: help demo test lint types contracts pytest campaign lock lowest clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ contracts: $(READY) ## who may import whom
 pytest: $(READY) ## the tests, on every core
 	@echo; echo "== pytest"
 	@$(BIN)/python -m pytest -n logical -m "not slow"
+
+campaign: $(READY) ## the lean engine against stock Backtrader over 2,000 random runs (minutes)
+	@$(BIN)/python -m tests.engine.campaign --seeds 2000
 
 lock: ## write requirements.lock anew from pyproject.toml (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: $(PYTHON) -m pip install uv"; exit 1; }

@@ -15,6 +15,7 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 
+from iverson.engine.cerebro import LeanCerebro
 from iverson.execution.costs import Costs
 from iverson.execution.equity_broker import EquityBroker
 from iverson.market.bars import DAILY, Bars
@@ -170,7 +171,7 @@ def run_orders(
         prenext = nextstart = next  # noqa: A003 (Backtrader's name)
 
     record = Record()
-    cerebro = bt.Cerebro(stdstats=False)
+    cerebro = LeanCerebro(stdstats=False)
     cerebro.setbroker(broker or EquityBroker(cash=cash, costs=costs or Costs.none(), **options))
     for symbol, one in series.items():
         cerebro.adddata(Feed(one).data(slice(0, len(one))), name=symbol)

@@ -7,12 +7,13 @@ from typing import Any
 
 import backtrader as bt
 
+from iverson.engine.orders import LeanOrders
 from iverson.execution.fills import Quote
 from iverson.execution.groups import Carried, Group
 from iverson.execution.orders import UNPRICED
 
 
-class MarkedBroker(bt.brokers.BackBroker):
+class MarkedBroker(LeanOrders, bt.brokers.BackBroker):
     """Backtrader's broker with positions marked at raw closes; an `EquityBroker` but for orders."""
 
     def init(self) -> None:

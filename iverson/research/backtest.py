@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iverson.desk import Desk
+from iverson.engine.cerebro import LeanCerebro
 from iverson.engine.feed import ArrayData, columns_of, day_numbers
 from iverson.errors import ConfigError, MissingBars, UnknownParameter
 from iverson.execution.account import Account, AccountState
@@ -214,7 +215,7 @@ def simulate(
     broker.carried, broker.carried_from = opening.carried, since
     desk.broker = broker
 
-    cerebro = bt.Cerebro(stdstats=False, quicknotify=False)
+    cerebro = LeanCerebro(stdstats=False, quicknotify=False)
     cerebro.setbroker(broker)
     for symbol, rows in windows.items():
         cerebro.adddata(prepared.feeds[symbol].data(rows), name=symbol)

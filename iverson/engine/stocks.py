@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: SLF001 (schemes and brokers keep what is needed under underscore names)
+"""What stock's broker does to execute an order, written out for plain stocks.
+
+For a scheme without margin and with Backtrader's own formulas, half of stock's steps come to
+nothing and the rest is a few products. They are made here in stock's order, so that cash, value
+and profit have the same bits.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import backtrader as bt
+from backtrader.comminfo import CommInfoBase
+from backtrader.position import Position
+
+_FORMULAS = (  # of a commission scheme, that the inlined arithmetic stands for
+    *("getcommission", "_getcommission", "confirmexec", "margin", "stocklike"),
+    *("getvaluesize", "profitandloss", "cashadjust", "get_leverage"),
+    *("get_credit_interest", "_get_credit_interest"),
+)
+
+
+class LeanPosition(Position):
+    """A position that turns the number of its last bar into a datetime only when asked."""
+
+    _told: dt.datetime | None  # absent, as in stock, until something is told
+    _feed: Any = None  # whose bar came after what was told last
+    _number: float
+
+    @property
+    def datetime(self) -> dt.datetime | None:
+        """Instant of the last bar on which the position was held or changed, as the feed tells."""
+        if self._feed is not None:
+            self.datetime = self._feed.num2date(self._number)
+        return self._told
+
+    @datetime.setter
+    def datetime(self, told: dt.datetime | None) -> None:
+        self._told, self._feed = told, None
+
+
+def execute_trial(broker: Any, order: Any, scheme: Any, cash: Any, position: Any) -> Any:
+    """Return the cash that would be left; `position` is a scratch copy and is moved on."""
+    price = order.created.price
+    if broker.p.coo and order.exectype == bt.Order.Market:
+        price = order.data.open[0]
+    _, _, opened, closed = position.update(order.executed.remsize, price)
+    if closed:
+        value = -closed * price
+        cash += value / scheme.p.leverage if value > 0 else value
+        cash -= _commission(scheme, closed, price)
+    if opened:
+        value = opened * price
+        cash -= value / scheme.p.leverage if value > 0 else value
+        cash -= _commission(scheme, opened, price)
+    return cash
+
+
+def execute_stock(
+    broker: Any, order: Any, scheme: Any, *, ago: Any, price: Any, dtcoc: Any
+) -> None:
+    """Fill an order in full; refuse what would open more than the cash pays for."""
+    data = order.data
+    position = broker.positions[data]
+    size, entry, before = order.executed.remsize, position.price, position.size
+    after, average, opened, closed = _updated(before, entry, size, price)
+    pnl = -closed * (price - entry) * scheme.p.mult
+    closed_value = closed_fee = opened_value = opened_fee = 0.0
+    cash = broker.cash
+    if closed:
+        closed_value = -closed * entry
+        value = closed_value / scheme.p.leverage if closed_value > 0 else closed_value
+        cash += value + pnl
+        closed_fee = _commission(scheme, closed, price)
+        cash -= closed_fee
+        broker.cash = cash
+    wanted = opened
+    if opened:
+        opened_value = opened * price
+        cash -= opened_value / scheme.p.leverage if opened_value > 0 else opened_value
+        opened_fee = _commission(scheme, opened, price)
+        cash -= opened_fee
+        if cash < 0.0:
+            opened, opened_value, opened_fee = 0, 0.0, 0.0
+        else:
+            position.adjbase = price
+            broker.cash = cash
+    if closed or opened:
+        position.update(closed + opened, price, data.datetime.datetime())
+        if closed and broker.p.int2pnl:
+            closed_fee += broker.d_credit.pop(data, 0.0)
+        order.execute(
+            dtcoc or data.datetime[ago], closed + opened, price,
+            closed, closed_value, closed_fee,
+            opened, opened_value, opened_fee,
+            scheme.margin, pnl, after, average,
+        )  # fmt: skip
+        order.addcomminfo(scheme)
+        broker.notify(order)
+        broker._ococheck(order)
+    if wanted and not opened:
+        order.margin()
+        broker.notify(order)
+        broker._ococheck(order)
+        broker._bracketize(order, cancel=True)
+
+
+class Formulas(dict[Any, bool]):
+    """Whether a class of schemes values and charges by stock's formulas, found out once."""
+
+    def __missing__(self, cls: Any) -> bool:
+        found = all(getattr(cls, name) is getattr(CommInfoBase, name) for name in _FORMULAS)
+        self[cls] = found
+        return found
+
+
+def _commission(scheme: Any, size: Any, price: Any) -> Any:
+    if scheme._commtype == CommInfoBase.COMM_PERC:
+        return abs(size) * scheme.p.commission * price
+    return abs(size) * scheme.p.commission
+
+
+def _updated(before: Any, entry: Any, size: Any, price: Any) -> tuple[Any, Any, Any, Any]:
+    """Return size and price of a position after an order, and what was opened and closed."""
+    after = before + size
+    if not after:
+        return after, 0.0, 0, size
+    if not before:
+        return after, price, size, 0
+    if (size > 0) if before > 0 else (size < 0):
+        return after, (entry * before + size * price) / after, size, 0
+    if (after > 0) if before > 0 else (after < 0):
+        return after, entry, 0, size
+    return after, price, after, -before
