@@ -10,10 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from iverson.book import Book
     from iverson.errors import IversonError
     from iverson.execution.costs import Costs
     from iverson.execution.equity_broker import EquityBroker
-    from iverson.model import Book, Denial, Signal, Verdict
+    from iverson.model import Denial, Signal, Verdict
     from iverson.monitoring.journal import Journal
     from iverson.risk import rules
     from iverson.risk.rules import RiskRule
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "Book": "iverson.model",
+    "Book": "iverson.book",
     "Costs": "iverson.execution.costs",
     "Denial": "iverson.model",
     "EquityBroker": "iverson.execution.equity_broker",

@@ -14,12 +14,13 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+from iverson.book import Book, Position
 from iverson.errors import ConfigError
 from iverson.execution.account import Account
 from iverson.execution.bracket import on_grid
 from iverson.market.calendar import new_york
 from iverson.market.moments import Moment, moment
-from iverson.model import Book, Position, Signal, Verdict
+from iverson.model import Signal, Verdict
 from iverson.monitoring.record import Record, Release
 from iverson.risk.gate import Gate, denied
 
@@ -47,6 +48,11 @@ class Desk:
     def open_for_entries(self) -> bool:
         """Whether an entry decided now could still fill inside the run."""
         return self.now is not None and self.first <= self.now.session < self.last
+
+    @property
+    def reducing(self) -> bool:
+        """Whether a halt in force asks that positions be left."""
+        return self.book().state == "reducing"
 
     def begin_bar(self, number: float) -> bool:
         """Take in a bar that closed: equity, halts that end, halts that begin. False in warm-up."""

@@ -13,12 +13,13 @@ from iverson.errors import ConfigError
 from iverson.execution.bracket import exit_at_close, make_bracket, open_bracket
 from iverson.market.calendar import new_york
 from iverson.market.moments import moment
-from iverson.model import Signal, Verdict
+from iverson.model import Bracket, Signal, Verdict
 from iverson.signals.entry import Entry, Long, Short
 
 WARM_UP_PERIODS = 10  # RSI(14) is off by 0.7 points after 30 bars, by 0.001 after 140
 WARM_UP_RULES = 62  # sessions that the correlation rule looks back, and a return needs two closes
 CLOSING_MINUTES = 5  # before the close: when minute bars decide on the time limit
+_CLOSING = ("time limit", "flatten")  # legs that leave a position by themselves
 
 
 class Strategy(bt.Strategy):
@@ -121,22 +122,34 @@ class Strategy(bt.Strategy):
         )
 
     def close_expired(self) -> None:
-        """Send the time limit of positions that have reached their last session.
+        """Leave positions that have reached their last session, or all when a halt flattens.
 
         Daily bars: decided the evening before, filled at that session's close. Minute bars:
         decided five minutes or one bar before the close, whichever is longer.
         """
-        assert self.desk.now is not None
         for group in list(self.broker.groups.values()):
             bracket = group.entry.info.get("bracket")
-            if not group.held or bracket is None or bracket.max_sessions is None:
+            if not group.held or bracket is None:
                 continue
-            if any(leg.info["leg"] == "time limit" and leg.alive() for leg in group.legs):
+            if any(leg.info["leg"] in _CLOSING and leg.alive() for leg in group.legs):
                 continue
-            age = self.desk.now.ordinal - moment(group.entered).ordinal
-            if age >= bracket.max_sessions - self._lead(group.data):
-                immediate = not _daily(group.data)
-                exit_at_close(self, group.data, group.entry, size=group.held, immediate=immediate)
+            flatten = self.desk.reducing
+            if flatten or self._expires(group, bracket):
+                exit_at_close(
+                    self,
+                    group.data,
+                    group.entry,
+                    size=group.held,
+                    immediate=not _daily(group.data),
+                    leg="flatten" if flatten else "time limit",
+                )
+
+    def _expires(self, group: Any, bracket: Bracket) -> bool:
+        if bracket.max_sessions is None:
+            return False
+        assert self.desk.now is not None
+        age = self.desk.now.ordinal - moment(group.entered).ordinal
+        return age >= bracket.max_sessions - self._lead(group.data)
 
     def _lead(self, data: Any) -> int:
         """Return by how many sessions a time limit is sent early: daily 1, at the close 0."""

@@ -15,12 +15,13 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 
+from iverson.book import Book
 from iverson.engine.cerebro import LeanCerebro
 from iverson.execution.costs import Costs
 from iverson.execution.equity_broker import EquityBroker
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
-from iverson.model import Book, Signal
+from iverson.model import Signal
 from iverson.monitoring.record import Record
 from iverson.monitoring.recorder import Recorder
 from iverson.monitoring.trades import TradeBuilder

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from iverson.book import Book
 from iverson.desk import Desk, _stop, ranked
 from iverson.errors import ConfigError
 from iverson.execution.costs import Costs
 from iverson.market.calendar import new_york
-from iverson.model import Book, OrderEvent, Signal
+from iverson.model import OrderEvent, Signal
 from iverson.monitoring.record import Release
 from iverson.research.backtest import Outcome, Prepared, Setup, simulate
 from iverson.risk import rules

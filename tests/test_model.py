@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iverson import model
-from iverson.model import Bracket, Denial, Halt, Position, Trade, Verdict
+from iverson.book import Halt, Position
+from iverson.model import Bracket, Denial, Trade, Verdict
 from iverson.testing import START, at, book, signal
 
 PRICES = st.floats(0.01, 10_000.0)

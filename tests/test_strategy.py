@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from iverson.book import Book, Halt
 from iverson.errors import ConfigError
 from iverson.execution.costs import Costs
 from iverson.market.bars import Bars
 from iverson.market.calendar import new_york
-from iverson.model import Book, Fill, Halt, OrderEvent, Signal, Verdict
+from iverson.model import Fill, OrderEvent, Signal, Verdict
 from iverson.research.backtest import Outcome, Prepared, Setup, simulate
 from iverson.risk import rules
 from iverson.risk.rules import RiskRule
@@ -234,6 +235,22 @@ def test_drawdown_halt_stops_a_strategy_for_twenty_sessions() -> None:
         .sessions[new_york().ordinal(refused[0]) : new_york().ordinal(refused[0]) + 20]
         .tolist()
     )
+
+
+@pytest.mark.parametrize("flatten", [True, False])
+def test_halt_leaves_positions_only_when_asked_to(flatten: bool) -> None:
+    """The loss of bar 3 halts; a flattening halt leaves at the next close, whatever the time."""
+    falling = bars("100 | 100/101/99/100 | 99/99/97/97 | 97/98/96/97.5 | 97 97")
+    run = run_signals(
+        falling,
+        {1: signal(stop=90.0, target=None, max_sessions=None)},
+        rules=(rules.DailyLossHalt(flatten=flatten),),
+    )
+    (trade,) = run.record.trades
+
+    assert trade.exit_reason == ("flatten" if flatten else "fold end")
+    assert trade.exit == (97.5 if flatten else 97.0)
+    assert [halt.flatten for halt in run.record.halts] == [flatten]
 
 
 # -- when nothing may be entered ------------------------------------------------------------------

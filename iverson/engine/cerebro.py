@@ -39,8 +39,8 @@ class LeanCerebro(bt.Cerebro):
 
     params = (("lean", True),)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **params: Any) -> None:  # Backtrader's metaclass has taken its own out
+        super().__init__(**params)
         self._notes: dict[str, str] = {}
         self.setbroker(LeanBroker())
 

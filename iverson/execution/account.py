@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
+from iverson.book import Book, Halt, History, Position
 from iverson.market.calendar import new_york
-from iverson.model import Book, Halt, History, Position, Verdict
+from iverson.model import Verdict
 
 HIGH_DAYS = 30  # calendar days over which the high is taken
 
@@ -87,6 +88,17 @@ class Account:
     def add(self, halt: Halt) -> None:
         """Put a halt in force."""
         self._halts.append(halt)
+
+    def release(self, rule: str) -> Halt | None:
+        """Lift the halt of a rule, as an operator; None when there is none.
+
+        The high is taken anew from this session, or the same fall would halt again at once.
+        """
+        halt = next((halt for halt in self._halts if halt.rule == rule), None)
+        if halt is not None and self._session is not None:
+            self._halts.remove(halt)
+            self._high_since = self._session
+        return halt
 
     def book(
         self,

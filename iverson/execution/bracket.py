@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import backtrader as bt
 
 from iverson.execution.ticks import round_down, round_up
-from iverson.model import Bracket, Signal, Verdict
+from iverson.model import Bracket, Leg, Signal, Verdict
 
 
 class Trader(Protocol):
@@ -98,8 +98,10 @@ def open_bracket(
     return entry
 
 
-def exit_at_close(trader: Trader, data: Any, entry: Any, *, size: int, immediate: bool) -> Any:
-    """Add the time limit to a standing bracket; the stop and the target stay until it fills.
+def exit_at_close(
+    trader: Trader, data: Any, entry: Any, *, size: int, immediate: bool, leg: Leg = "time limit"
+) -> Any:
+    """Add a closing leg to a standing bracket; the stop and the target stay until it fills.
 
     `size` is the signed position. With `immediate` the next price is taken (minute bars, sent
     shortly before the close), without it the next bar's close (daily bars, sent the evening
@@ -113,5 +115,5 @@ def exit_at_close(trader: Trader, data: Any, entry: Any, *, size: int, immediate
         parent=entry,
         transmit=True,
         key=entry.info["key"],
-        leg="time limit",
+        leg=leg,
     )

@@ -8,7 +8,8 @@ from datetime import date, datetime
 from operator import attrgetter
 from typing import Any, Literal, get_args
 
-from iverson.model import CashFlow, Fill, Halt, OrderEvent, Signal, Trade, Verdict
+from iverson.book import Halt
+from iverson.model import CashFlow, Fill, OrderEvent, Signal, Trade, Verdict
 from iverson.monitoring.record import EquityRow, FoldRow, Note, Release, RunRow
 
 Value = (

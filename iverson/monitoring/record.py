@@ -10,7 +10,8 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from iverson.model import Fill, Halt, Stage, Trade, Verdict
+from iverson.book import Halt
+from iverson.model import Fill, Stage, Trade, Verdict
 
 Value = TypeVar("Value")
 

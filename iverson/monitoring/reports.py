@@ -8,8 +8,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from iverson.book import Halt
 from iverson.errors import DataError
-from iverson.model import CashFlow, Fill, Halt, Trade, Verdict
+from iverson.model import CashFlow, Fill, Trade, Verdict
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import EquityRow, Record, RunRow
 from iverson.monitoring.summary import Summary

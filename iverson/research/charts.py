@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from iverson.model import Halt
+from iverson.book import Halt
 from iverson.monitoring.record import Release
 from iverson.research.charts_price import price_chart
 from iverson.research.charts_search import efficiency_scatter, heat_map_words, heat_maps

@@ -16,10 +16,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from iverson.book import Book
 from iverson.errors import ConfigError
 from iverson.market.bars import Bars
 from iverson.market.calendar import new_york
-from iverson.model import Book, Reading, Signal
+from iverson.model import Reading, Signal
 from iverson.monitoring.metrics import cagr, years_between
 from iverson.monitoring.record import Record
 from iverson.research.backtest import (

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from iverson.book import Book, Halt
 from iverson.errors import ConfigError
-from iverson.model import Book, Denial, Halt, Signal, Verdict
+from iverson.model import Denial, Signal, Verdict
 from iverson.risk.rules import RiskRule
 from iverson.risk.sizing import RiskSizing, Sized
 

@@ -22,7 +22,8 @@ import backtrader as bt
 import numpy as np
 from numpy.typing import NDArray
 
-from iverson.model import Book, Denial, Halt, Signal
+from iverson.book import Book, Halt
+from iverson.model import Denial, Signal
 
 _ROUNDING = 1e-9  # relative slack for float arithmetic when a limit is met exactly
 
@@ -208,11 +209,12 @@ class DailyLossHalt(RiskRule):
 
     Reads: book.day_pnl (open positions included, deposits and withdrawals not), book.equity.
 
-    The halt lasts until max(trigger + 24 hours, next session open). `limit` is a fraction of the
+    The halt lasts until max(trigger + 24 hours, next session open). Positions keep their exits
+    unless `flatten` asks that they be left. `limit` is a fraction of the
     equity at the previous close, so that the threshold does not shrink with the loss itself.
     """
 
-    params = (("limit_usd", 500.0), ("limit", 0.03), ("hours", 24))
+    params = (("limit_usd", 500.0), ("limit", 0.03), ("hours", 24), ("flatten", False))
 
     def halt(self, book: Book) -> Halt | None:
         """Halt when today's loss reaches the limit."""
@@ -229,6 +231,7 @@ class DailyLossHalt(RiskRule):
             until=until,
             limit=-allowed,
             value=book.day_pnl,
+            flatten=self.p.flatten,
         )
 
 
@@ -236,10 +239,11 @@ class DrawdownHalt(RiskRule):
     """Halt entries when equity has fallen `limit` (a fraction) below its 30-day high.
 
     Reads: book.drawdown. Latched: in paper and live only an operator releases it; a backtest
-    releases it after 20 sessions, re-bases the high, and says so.
+    releases it after 20 sessions, re-bases the high, and says so. Positions keep their exits unless
+    `flatten` asks that they be left.
     """
 
-    params = (("limit", 0.10),)
+    params = (("limit", 0.10), ("flatten", False))
 
     def halt(self, book: Book) -> Halt | None:
         """Halt when the drawdown reaches the limit."""
@@ -252,6 +256,7 @@ class DrawdownHalt(RiskRule):
             latched=True,
             limit=-self.p.limit,
             value=book.drawdown,
+            flatten=self.p.flatten,
         )
 
 

@@ -11,8 +11,9 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from iverson.book import Book
 from iverson.errors import ConfigError
-from iverson.model import Book, Signal
+from iverson.model import Signal
 
 _ROUNDING = 1e-12  # relative: what float arithmetic loses, far below what a share means
 

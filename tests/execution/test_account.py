@@ -7,9 +7,10 @@ from datetime import date, timedelta
 
 import pytest
 
+from iverson.book import Book, Halt, Position
 from iverson.execution.account import Account, AccountState
 from iverson.market.calendar import new_york
-from iverson.model import Book, Halt, Position, Verdict
+from iverson.model import Verdict
 from iverson.testing import FixedHistory, signal
 
 DAY = date(2024, 1, 8)
@@ -128,6 +129,38 @@ def test_latched_halt_stays_without_a_release() -> None:
     one.add(Halt("drawdown", "", new_york().close_at(session(0)), latched=True))
 
     assert all(mark(one, n, EQUITY) == [] for n in range(1, 100))
+
+
+def test_operator_releases_a_halt_and_the_high_starts_anew() -> None:
+    """Otherwise the same fall would halt again on the next bar."""
+    one = account()
+    mark(one, 0, EQUITY)
+    mark(one, 1, EQUITY * 0.8)
+    halt = Halt("drawdown", "", new_york().close_at(session(1)), latched=True)
+    one.add(halt)
+    assert book(one).drawdown == pytest.approx(-0.2)
+
+    assert one.release("daily loss") is None
+    assert one.release("drawdown") == halt
+
+    assert book(one).halts == ()
+    assert book(one).drawdown == 0.0
+
+
+@pytest.mark.parametrize(
+    ("flatten", "state"), [((), "active"), ((False,), "halted"), ((False, True), "reducing")]
+)
+def test_state_of_the_book_follows_its_halts(flatten: tuple[bool, ...], state: str) -> None:
+    one = account()
+    mark(one, 0, EQUITY)
+    for number, asked in enumerate(flatten):
+        since = new_york().close_at(session(0))
+        one.add(Halt(str(number), "", since, latched=True, flatten=asked))
+
+    assert book(one).state == state
+    restarted = account(one.state)
+    mark(restarted, 1, EQUITY)
+    assert book(restarted).state == state
 
 
 def test_book_is_a_snapshot() -> None:

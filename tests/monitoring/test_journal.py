@@ -19,18 +19,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from iverson.book import Halt
 from iverson.errors import DataError, IversonError
-from iverson.model import (
-    CashFlow,
-    Denial,
-    Fill,
-    Halt,
-    OrderEvent,
-    Signal,
-    Stage,
-    Trade,
-    Verdict,
-)
+from iverson.model import CashFlow, Denial, Fill, OrderEvent, Signal, Stage, Trade, Verdict
 from iverson.monitoring import journal as module
 from iverson.monitoring.chain import GENESIS, Head, verify_json_lines
 from iverson.monitoring.codec import build

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 import iverson as iv
+from iverson.book import Halt
 from iverson.errors import ConfigError
 from iverson.execution.costs import Costs
 from iverson.market.bars import Bars
 from iverson.market.calendar import new_york
-from iverson.model import Halt
 from iverson.research import charts
 from iverson.research.charts_search import cells, view
 from iverson.research.charts_style import svg

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iverson.book import Book, Halt
 from iverson.execution.account import Account, AccountState
 from iverson.market.calendar import new_york
-from iverson.model import Book, Halt, Verdict
+from iverson.model import Verdict
 from iverson.risk import rules
 from iverson.risk.gate import Gate
 from iverson.risk.sizing import RiskSizing

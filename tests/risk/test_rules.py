@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from iverson.book import Book, Halt, Position
 from iverson.errors import ConfigError
 from iverson.market.bars import Bars
 from iverson.market.calendar import new_york
 from iverson.market.history import DailyHistory
-from iverson.model import Book, Denial, Halt, Position, Signal, Verdict
+from iverson.model import Denial, Signal, Verdict
 from iverson.risk import rules
 from iverson.risk.gate import Gate
 from iverson.risk.rules import RiskRule, standard

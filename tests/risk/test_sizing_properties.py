@@ -10,7 +10,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from iverson.model import Position, Signal, Verdict
+from iverson.book import Position
+from iverson.model import Signal, Verdict
 from iverson.risk.sizing import RiskSizing, Sized, shares
 from iverson.testing import START, FixedHistory, book, signal
 
