@@ -176,6 +176,7 @@ class System:
         jobs: processes; -1 for all cores. The result does not depend on it.
         """
         from iverson.research.journaling import journal_walk_forward
+        from iverson.research.search import why_engine
         from iverson.research.search_space import check_space, random_sets, size
         from iverson.research.search_space import grid as all_sets
         from iverson.research.walk_forward import Plan, walk_forward
@@ -207,6 +208,7 @@ class System:
         results, judged, begin = walk_forward(
             setup, bars, plan, first=first, last=last, jobs=jobs, progress=progress
         )
+        why = why_engine(setup, bars)
         traded = {symbol for one in judged["worst"].by_fold for symbol in one.traded}
         warm_up = max(one.warm_up for one in judged["worst"].by_fold)
         result = WalkForward(
@@ -216,7 +218,10 @@ class System:
             judged=judged,
             bars=bars,
             passport=self._passport(bars),
-            notes=_warm_up_notes(bars, tuple(traded), warm_up, first, begin),
+            notes=(
+                *_warm_up_notes(bars, tuple(traded), warm_up, first, begin),
+                *([f"searched bar by bar, not by the kernel: {why}"] if why else []),
+            ),
         )
         if journal is not None:
             journal_walk_forward(result, journal)

@@ -81,7 +81,7 @@ def half_spread(price: float, spread_bps: float) -> float:
     return max(tick_size(price) / 2, price * spread_bps / 2 / 10_000)
 
 
-def commission(
+def commission(  # noqa: PLR0917 (compiled by numba, which takes no keyword-only arguments)
     sells: bool,
     size: float,
     price: float,

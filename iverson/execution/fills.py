@@ -105,7 +105,7 @@ def exit_inside(
     return exit_path(sign, stop, target, bar, through, ENTRIES[entry], READINGS[reading])
 
 
-def exit_path(
+def exit_path(  # noqa: PLR0917 (compiled by numba: no keyword-only arguments)
     sign: int, stop: float, target: float, bar: Quote, through: float, entry: int, reading: int
 ) -> ExitPath:
     """Decide as `exit_inside` does, with codes for words."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The in-sample search: score many parameter sets over many spans, on one core or all of them.
 
-The result does not depend on the number of processes: each score comes from the same `simulate`,
-and scores are put back in the order in which they were asked for.
+Where the compiled kernel can express a system it scores a span's sets together, and the best of
+them is run through the engine as well; elsewhere every set is. The result depends neither on that
+nor on the number of processes: scores stand in the order in which they were asked for.
 
 Processes are joblib's. Backtrader's metaclasses cannot be pickled by value, so a strategy or a
 rule that lives in a notebook or in `__main__` cannot be sent to another process: on Linux forked
@@ -25,13 +26,10 @@ from datetime import date
 from multiprocessing import get_context, parent_process
 from typing import Any
 
-import numpy as np
-
 from iverson.errors import ConfigError, IversonError
-from iverson.market.bars import Bars
-from iverson.monitoring.metrics import OBJECTIVES, cagr, sharpe, total_return, years_between
-from iverson.research.backtest import Prepared, Setup, simulate
-from iverson.research.failures import refuse_faults
+from iverson.market.bars import DAILY, Bars
+from iverson.monitoring.metrics import OBJECTIVES
+from iverson.research.backtest import Prepared, Setup
 
 BATCH = 6  # parameter sets one task runs: small enough for a smooth progress bar
 
@@ -89,11 +87,13 @@ def search(
         raise ConfigError(
             f"objective {objective!r} is not known; choose one of {', '.join(sorted(OBJECTIVES))}"
         )
+    # The kernel shares equal lines within a batch and checks the best of each against the engine.
+    batch = BATCH if why_engine(setup, bars) else max(1, len(sets))
     tasks = [
-        Task((number, start), setup, tuple(sets[start : start + BATCH]), first, last,
+        Task((number, start), setup, tuple(sets[start : start + batch]), first, last,
              objective, minimum_trades)
         for number, (first, last) in enumerate(spans)
-        for start in range(0, len(sets), BATCH)
+        for start in range(0, len(sets), batch)
     ]  # fmt: skip
     found: list[list[Score | None]] = [[None] * len(sets) for _ in spans]
     done = 0
@@ -197,7 +197,9 @@ def _sent(
         finished = True
     finally:
         if not finished:  # Ctrl-C or an error: nobody works on for nothing
-            results.close()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # joblib tells what was cancelled
+                results.close()
 
 
 def _ignore_interrupts() -> None:
@@ -221,27 +223,20 @@ def _importable(setup: Setup) -> bool:
     )
 
 
+def why_engine(setup: Setup, bars: Mapping[str, Bars]) -> str | None:
+    """Say why a search runs every bar through the engine, None when the compiled kernel serves."""
+    from iverson.research.sweep import explain  # which imports this module
+
+    if any(one.interval != DAILY for one in bars.values()):
+        return "the bars are not daily"
+    return explain(setup)
+
+
 def evaluate(task: Task, prepared: Prepared) -> list[Score]:
-    """Run one batch."""
-    return [_score(task, params, prepared) for params in task.sets]
+    """Run one batch, by the compiled kernel where it can: the same scores, bit for bit."""
+    from iverson.research.sweep import sweep
 
-
-def _score(task: Task, params: Mapping[str, Any], prepared: Prepared) -> Score:
-    setup = task.setup.with_params(params)
-    outcome = simulate(setup, prepared, first=task.first, last=task.last, full=False)
-    refuse_faults(outcome.record, setup.strategy, setup.params)
-    equity = np.r_[outcome.start, outcome.equity]
-    years = years_between(task.first, task.last)
-    objective = OBJECTIVES[task.objective]
-    return Score(
-        params=params,
-        score=objective(equity, outcome.pnl, years, task.minimum_trades),
-        trades=len(outcome.pnl),
-        total_return=total_return(equity),
-        cagr=cagr(equity, years),
-        sharpe=sharpe(equity[1:] / equity[:-1] - 1.0),
-        bars=outcome.bars,
-    )
+    return sweep(task, prepared)
 
 
 _PREPARED: dict[str, Prepared] = {}

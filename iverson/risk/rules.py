@@ -301,7 +301,8 @@ def _dot(x: NDArray[np.float64], y: NDArray[np.float64]) -> Any:
 
 def _steady(returns: NDArray[np.float64]) -> NDArray[np.bool_]:
     spread = np.ptp(returns, axis=-1)
-    return ~(spread > _ROUNDING * np.abs(returns).max(axis=-1))
+    steady: NDArray[np.bool_] = ~(spread > _ROUNDING * np.abs(returns).max(axis=-1))
+    return steady
 
 
 def standard(*, short: bool = False) -> tuple[RiskRule, ...]:

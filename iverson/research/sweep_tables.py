@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What many sweeps share: bars as the broker quotes them, spans, histories for rules and sizing.
+
+Everything is computed once for a `Prepared` and kept as long as it is swept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from itertools import chain, pairwise
+
+import backtrader as bt
+import numpy as np
+from numpy.typing import NDArray
+
+from iverson.execution.account import HIGH_DAYS
+from iverson.market.calendar import new_york
+from iverson.market.moments import Moment, moment
+from iverson.research.backtest import Prepared
+from iverson.research.kernel_state import Floats, Ints, Market, Span
+from iverson.research.sweep_lines import Sheets
+from iverson.risk.rules import correlation
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Unusual(Exception):
+    """These bars or dates are not what the kernel expects; says why."""
+
+
+class Bench:
+    """All symbols' bars in flat columns, and what is derived from them."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.prepared = prepared
+        self.symbols = tuple(prepared.feeds)
+        sizes = [len(feed.numbers) for feed in prepared.feeds.values()]
+        self.starts = dict(zip(self.symbols, np.r_[0, np.cumsum(sizes)].tolist(), strict=False))
+        self.sheets = Sheets(prepared)
+        self._average_volumes: dict[int, Floats] = {}
+        self._correlations: dict[tuple[str, str, int, int], Floats] = {}
+        self._spans: dict[tuple[date, date, tuple[tuple[str, int, int], ...]], Stretch] = {}
+
+    @cached_property
+    def columns(self) -> dict[str, Floats]:
+        """Raw columns by the broker's arithmetic: what the feed shows, divided by the factor."""
+        found: dict[str, list[Floats]] = {}
+        for feed in self.prepared.feeds.values():
+            shown = {name: np.frombuffer(line) for name, line in feed.columns.items()}
+            factor = shown["factor"]
+            raw = {name: shown[name] / factor for name in ("open", "high", "low", "close")}
+            raw |= {"volume": shown["volume"] * factor, "factor": factor}
+            raw["dividend"] = shown["dividend"]
+            for name, values in raw.items():
+                found.setdefault(name, []).append(values)
+        return {name: np.concatenate(parts) for name, parts in found.items()}
+
+    @cached_property
+    def moments(self) -> dict[str, list[Moment]]:
+        """The moment of every bar, by symbol."""
+        return {
+            symbol: [moment(number) for number in feed.numbers.tolist()]
+            for symbol, feed in self.prepared.feeds.items()
+        }
+
+    def market(self, volume_sessions: int) -> Market:
+        """Return the flat columns."""
+        if volume_sessions not in self._average_volumes:
+            history = self.prepared.history
+            self._average_volumes[volume_sessions] = np.array([
+                history.average_volume(symbol, through=one.session, sessions=volume_sessions)
+                for symbol, moments in self.moments.items()
+                for one in moments
+            ])  # fmt: skip
+        if np.isinf(self.columns["volume"]).any():
+            raise Unusual("a volume is infinite")
+        return Market(average_volume=self._average_volumes[volume_sessions], **self.columns)
+
+    def stretch(self, first: date, last: date, windows: Mapping[str, slice]) -> Stretch:
+        """Return the steps of a span, for the windows of its symbols."""
+        key = (first, last, tuple((name, w.start, w.stop) for name, w in windows.items()))
+        if key not in self._spans:
+            self._spans[key] = Stretch(self, first, last, windows)
+        return self._spans[key]
+
+    def correlations(self, one: str, other: str, lookback: int, shared: int) -> Floats:
+        """Return the correlation of a pair before each session of the calendar; NaN: unknown."""
+        key = (min(one, other), max(one, other), lookback, shared)
+        if key not in self._correlations:
+            self._correlations[key] = self._correlate(one, other, lookback, shared)
+        return self._correlations[key]
+
+    def _correlate(self, one: str, other: str, lookback: int, shared: int) -> Floats:
+        feeds, sessions = self.prepared.feeds, new_york().sessions
+        end = max(feeds[symbol].bars.session[-1] for symbol in (one, other)).item()
+        (mine, x), (theirs, y) = (
+            self.prepared.history.log_returns(
+                symbol, before=end + timedelta(days=1), sessions=len(sessions)
+            )
+            for symbol in (one, other)
+        )
+        both, i, j = np.intersect1d(mine, theirs, assume_unique=True, return_indices=True)
+        x, y = x[i], y[j]
+        ends = np.searchsorted(both, sessions)
+        oldest = sessions[np.maximum(0, np.arange(len(sessions)) - lookback)]
+        begins = np.searchsorted(both, oldest)
+        found = np.full(len(sessions), np.nan)
+        lengths = ends - begins
+        for length in np.unique(lengths[lengths >= shared]).tolist():
+            at = np.flatnonzero(lengths == length)
+            rows = begins[at][:, None] + np.arange(length)
+            found[at] = correlation(x[rows], y[rows])
+        return found
+
+
+class Stretch:
+    """The steps of one span, from `first` on: arrays by step, and where each symbol's bars lie."""
+
+    def __init__(self, bench: Bench, first: date, last: date, windows: Mapping[str, slice]) -> None:
+        self.first, self.last = first, last
+        self.symbols = tuple(windows)
+        self.starts = [bench.starts[symbol] + rows.start for symbol, rows in windows.items()]
+        self.bars = sum(rows.stop - rows.start for rows in windows.values())
+        own = [bench.moments[symbol][rows] for symbol, rows in windows.items()]
+        numbers = [bench.prepared.feeds[symbol].numbers[rows] for symbol, rows in windows.items()]
+        everything = dict(
+            zip(np.concatenate(numbers).tolist(), chain.from_iterable(own), strict=True)
+        )
+        self.number = np.array(sorted(n for n, m in everything.items() if m.session >= first))
+        self.moments = [everything[number] for number in self.number.tolist()]
+        self._check(everything)
+        # of each bar of each symbol: its step, -1 before the first
+        self.steps: list[NDArray[np.int64]] = []
+        for one in numbers:
+            found = np.searchsorted(self.number, one)
+            self.steps.append(np.where(one >= self.number[0], found, -1))
+        self.row = np.full((len(self.number), len(own)), -1, dtype=np.int64)
+        self.printed = np.zeros(self.row.shape, dtype=np.bool_)
+        for s, (one, start) in enumerate(zip(numbers, self.starts, strict=True)):
+            place = np.searchsorted(one, self.number, side="right") - 1
+            self.row[:, s] = np.where(place >= 0, start + place, -1)
+            self.printed[:, s] = (place >= 0) & (one[place] == self.number)
+        days = np.array([m.session.toordinal() for m in self.moments])
+        self.ordinal = np.array([m.ordinal for m in self.moments], dtype=np.int64)
+        self.oldest = np.searchsorted(days, days - HIGH_DAYS)
+        self.open_for_entries = np.array([first <= m.session < last for m in self.moments])
+        self.at = np.array([_microseconds(m.at) for m in self.moments], dtype=np.int64)
+        self.pairs: dict[tuple[int, int], tuple[Ints, Floats]] = {}
+        self._spans: dict[tuple[float, int], Span] = {}
+
+    def span(self, *, hours: float, entry_sessions: int) -> Span:
+        """Return the kernel's arrays for a daily-loss halt and an entry's time to fill."""
+        key = (hours, entry_sessions)
+        if key not in self._spans:
+            calendar = new_york()
+            until = [
+                _microseconds(max(m.at + timedelta(hours=hours), calendar.next_open(m.at)))
+                for m in self.moments
+            ]
+            lasts = (calendar.offset(m.session, entry_sessions) for m in self.moments)
+            valid = [bt.date2num(calendar.close_at(one).replace(tzinfo=None)) for one in lasts]
+            self._spans[key] = Span(
+                row=self.row, printed=self.printed, number=self.number, at=self.at,
+                until=np.array(until, dtype=np.int64), ordinal=self.ordinal,
+                valid=np.array(valid), oldest=self.oldest.astype(np.int64),
+                open_for_entries=self.open_for_entries,
+            )  # fmt: skip
+        return self._spans[key]
+
+    def _check(self, everything: Mapping[float, Moment]) -> None:
+        sessions = [everything[number].session for number in sorted(everything)]
+        if any(after <= before for before, after in pairwise(sessions)):
+            raise Unusual("some session has bars that end at different times")
+        since = float(bt.date2num(self.first))
+        if any((number >= since) != (m.session >= self.first) for number, m in everything.items()):
+            raise Unusual("a bar ends on another date than its session's")
+
+
+def pair_table(bench: Bench, stretch: Stretch, pairs: Ints, terms: tuple[int, int]) -> Floats:
+    """Return the correlations by pair and step, for the pairs numbered in `pairs`."""
+    count = int(pairs.max()) + 1
+    table = np.empty((count, len(stretch.number)))
+    for n in range(count):
+        i, j = np.argwhere(pairs == n)[0]
+        of_pair = bench.correlations(stretch.symbols[i], stretch.symbols[j], *terms)
+        table[n] = of_pair[stretch.ordinal]
+    return table
+
+
+def _microseconds(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1)

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel gives what the engine gives, bit for bit, and says what it leaves to the engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from datetime import date
+from itertools import product
+from typing import Any
+
+import backtrader as bt
+import numpy as np
+import pytest
+
+import iverson as iv
+from iverson.book import Book
+from iverson.errors import ConfigError
+from iverson.execution.costs import Costs
+from iverson.market import sample
+from iverson.model import Signal
+from iverson.research import sweep as sweeping
+from iverson.research import sweep_limits
+from iverson.research.backtest import Prepared, Setup
+from iverson.research.search import Score, Task
+from iverson.research.sweep import SweepMismatch, explain, sweep
+from iverson.risk import rules
+from iverson.risk.rules import RiskRule
+from iverson.risk.sizing import RiskSizing
+from iverson.signals.entry import Short
+from iverson.testing import bars
+from strategies.rsi_reversion import RsiReversion, grid
+from tests.research.sweep_campaign import compare, random_case
+
+pytest.importorskip("numba")
+
+SYMBOLS = ["AAPL", "FB", "IBM"]
+SPAN = (date(2012, 9, 4), date(2013, 6, 28))
+SETUP = Setup(RsiReversion, rules.standard())
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    return Prepared.of(sample.load(SYMBOLS))
+
+
+def task(*sets: dict[str, Any], setup: Setup = SETUP) -> Task:
+    return Task((0, 0), setup, sets or ({},), *SPAN, "sharpe", 1)
+
+
+def evaluate(one: Task, prepared: Prepared) -> list[Score]:
+    """Score a batch by the engine, whatever `search.evaluate` uses."""
+    return [sweeping.engine_score(one, params, prepared) for params in one.sets]
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_random_setup_is_the_same_as_by_the_engine(seed: int) -> None:
+    """Long and short, partial fills, splits, dividends, halts, holes in the bars."""
+    answer, _ = compare(*random_case(seed))
+
+    assert answer in ("same", "engine")
+
+
+def test_campaign_seeds_are_mostly_for_the_kernel() -> None:
+    answers = [
+        sweeping._kernel(case.setup, case, bars) for case, bars in map(random_case, range(8))
+    ]
+
+    assert sum(answer is not None for answer in answers) >= 5
+
+
+def test_scores_are_those_of_the_search(prepared: Prepared) -> None:
+    """A grid of a real strategy; a symbol that lists a little before the span."""
+    sets = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())][::6]
+
+    assert sweep(task(*sets), prepared) == evaluate(task(*sets), prepared)
+
+
+def test_strategy_fed_with_another_span_gives_its_own_lines(prepared: Prepared) -> None:
+    """The second span is fed to strategies made for the first."""
+    sweep(task(), prepared)
+    later = replace(task(), first=date(2013, 3, 1), last=date(2013, 12, 31))
+    last = replace(task(), first=date(2013, 1, 2), last=date(2013, 10, 31))
+
+    assert sweep(later, prepared) == evaluate(later, prepared)
+    assert sweep(last, prepared) == evaluate(last, prepared)
+
+
+class Other(RsiReversion):
+    """Reads another symbol's line."""
+
+    def entry(self, data: Any) -> Any:
+        market = self.datas[0]
+        rising = market.close > bt.ind.SMA(market, period=5)
+        return iv.Long(confidence=bt.If(rising, 3, 0), limit=data.close, stop=data.close * 0.97)
+
+
+def test_line_of_another_symbol_is_read_where_it_stands(prepared: Prepared) -> None:
+    other = task(setup=replace(SETUP, strategy=Other))
+
+    assert sweeping._kernel(other.setup, other, prepared) is not None
+    assert sweep(other, prepared) == evaluate(other, prepared)
+
+
+class Counting(bt.Indicator):
+    lines: Any = ("count",)
+
+    def __init__(self) -> None:
+        self.addminperiod(2)
+        self.seen = 0
+
+    def next(self) -> None:
+        self.seen += 1
+        self.lines.count[0] = self.seen % 7
+
+
+class Remembering(RsiReversion):
+    """Has an indicator that remembers what it has seen."""
+
+    def entry(self, data: Any) -> Any:
+        wanted = bt.If(Counting(data) < 2, 4, 0)
+        return iv.Long(confidence=wanted, limit=data.close, stop=data.close * 0.97)
+
+
+def test_indicator_with_a_memory_is_made_anew_for_each_span(prepared: Prepared) -> None:
+    first = task(setup=replace(SETUP, strategy=Remembering))
+    second = replace(first, first=date(2013, 1, 2))
+    for one in (first, second, first):
+        assert sweep(one, prepared) == evaluate(one, prepared)
+
+
+class EveryDay(iv.Strategy):
+    """Enters whenever it is out."""
+
+    warm_up = 0
+
+    def entry(self, data: Any) -> Any:
+        return iv.Long(confidence=5, limit=data.close * 1.02, stop=data.close * 0.9)
+
+
+def test_trade_that_a_split_ends_comes_before_the_fills_of_its_bar() -> None:
+    """A reverse split leaves no share of B while A, which is matched first, leaves at the close."""
+    rising = bars(" ".join(str(100 + n) for n in range(12)), symbol="A")
+    split = bars("100 " * 6 + "gap 25000 " + "25000 " * 5, symbol="B", splits={6: 0.004})
+    setup = Setup(
+        EveryDay, (rules.OneSystemPerSymbol(),), costs=Costs.none(), params=dict(max_sessions=1)
+    )
+    first, last = rising.session[0].item(), rising.session[-1].item()
+    case = Task((0, 0), setup, ({},), first, last, "sharpe", 1)
+    prepared = Prepared.of({"A": rising, "B": split})
+
+    answer, trades = compare(case, prepared)
+
+    assert (answer, trades) == ("same", 9)
+
+
+# -- what the kernel leaves to the engine ----------------------------------------------------------
+
+
+class OwnRule(RiskRule):
+    def deny(self, signal: Signal, book: Book) -> str | None:
+        return None
+
+
+class OwnSizing(RiskSizing):
+    pass
+
+
+class OwnCosts(Costs):
+    pass
+
+
+class OwnSignals(iv.Strategy):
+    def signals(self) -> Iterator[Signal]:
+        yield from ()
+
+
+class OwnNext(RsiReversion):
+    def next(self) -> None:
+        super().next()
+
+
+class OwnStop(RsiReversion):
+    def notify_trade(self, trade: Any) -> None:
+        """Be told."""
+
+
+STANDARD = rules.standard()
+
+
+@pytest.mark.parametrize(
+    ("setup", "words"),
+    [
+        (SETUP, None),
+        (replace(SETUP, rules=rules.standard(short=True)), None),
+        (replace(SETUP, rules=(*STANDARD, OwnRule())), "OwnRule is a rule of your own"),
+        (replace(SETUP, rules=()), "without OneSystemPerSymbol"),
+        (replace(SETUP, rules=(*STANDARD, rules.DrawdownHalt())), "is there twice"),
+        (replace(SETUP, sizing=OwnSizing()), "OwnSizing is a sizing of your own"),
+        (replace(SETUP, costs=OwnCosts()), "OwnCosts are costs of your own"),
+        (replace(SETUP, strategy=OwnSignals), "OwnSignals has no entry"),
+        (replace(SETUP, strategy=OwnNext), r"OwnNext has a next\(\) of its own"),
+        (replace(SETUP, strategy=OwnStop), r"OwnStop has a notify_trade\(\) of its own"),
+        (replace(SETUP, params=dict(entry_sessions=1.5)), "entry_sessions is 1.5"),
+    ],
+)
+def test_kernel_says_what_it_cannot_express(setup: Setup, words: str | None) -> None:
+    why = explain(setup)
+
+    assert (why is None) == (words is None)
+    assert words is None or re.search(words, str(why))
+
+
+def test_without_numba_the_engine_searches(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_limits, "find_spec", lambda name: None)
+
+    assert explain(SETUP) == "numba is not installed"
+    assert sweep(task(), prepared) == evaluate(task(), prepared)
+
+
+class Faulty(RsiReversion):
+    def entry(self, data: Any) -> Any:
+        return iv.Long(confidence=3, limit=data.close, stop=data.close * 1.01)
+
+
+def test_faulty_signal_is_the_engines_sentence(prepared: Prepared) -> None:
+    faulty = task(setup=replace(SETUP, strategy=Faulty))
+    with pytest.raises(ConfigError) as by_engine:
+        evaluate(faulty, prepared)
+    with pytest.raises(ConfigError) as by_kernel:
+        sweep(faulty, prepared)
+
+    assert str(by_kernel.value) == str(by_engine.value)
+
+
+def test_kernel_knows_every_setting() -> None:
+    """A new setting has to be taught to the kernel, or refused by `explain`."""
+    parts = {
+        Setup: "strategy rules sizing costs cash params through_ticks volume_share reading",
+        RiskSizing: "risk notional volume volume_sessions",
+    }
+    for part, names in parts.items():
+        assert [one.name for one in fields(part)] == names.split()
+    assert set(iv.Strategy.params._getkeys()) == {"max_sessions", "entry_sessions", "desk"}
+
+
+# -- differences -----------------------------------------------------------------------------------
+
+
+def test_difference_stops_the_search_and_names_the_first(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = sweeping._kernel
+
+    def wrong(*args: Any) -> Any:
+        start, equity, pnl, bars = right(*args)  # type: ignore[misc]
+        equity[7] = np.nextafter(equity[7], np.inf)
+        return start, equity, pnl, bars
+
+    monkeypatch.setattr(sweeping, "_kernel", wrong)
+
+    with pytest.raises(SweepMismatch, match=r"equity of session 7 is .* by the kernel"):
+        sweep(task(), prepared)
+    assert sweep(task(), prepared, verify=False)
+
+
+class ShortSide(RsiReversion):
+    """Sells what has risen too fast."""
+
+    def entry(self, data: Any) -> Any:
+        rsi = bt.ind.RSI(data, period=5, safediv=True)
+        stop = iv.atr_stop(data, atrs=2.0, cap=0.05, side="short")
+        return Short(confidence=bt.If(rsi > 70, 4, 0), limit=data.close, stop=stop, reason=rsi)
+
+
+@pytest.mark.parametrize("reading", ["worst", "base", "best"])
+def test_short_side_under_each_reading(prepared: Prepared, reading: Any) -> None:
+    setup = replace(SETUP, strategy=ShortSide, rules=rules.standard(short=True), reading=reading)
+    scores = sweep(task(setup=setup), prepared)
+
+    assert scores == evaluate(task(setup=setup), prepared)
+    assert scores[0].trades > 5
