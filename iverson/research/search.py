@@ -185,11 +185,11 @@ def _sent(
 
     for one in bars.values():
         _ = one.digest  # computed once here, not in every worker: it is how a worker knows its bars
+    with parallel_config("loky", n_jobs=processes, initializer=_ignore_interrupts):
+        parallel = Parallel(return_as="generator", batch_size=1, pre_dispatch="2*n_jobs")
+    results = parallel(delayed(_evaluate_elsewhere)(task, dict(bars)) for task in tasks)
     finished = False
     try:
-        with parallel_config("loky", n_jobs=processes, initializer=_ignore_interrupts):
-            parallel = Parallel(return_as="generator", batch_size=1, pre_dispatch="2*n_jobs")
-            results = parallel(delayed(_evaluate_elsewhere)(task, dict(bars)) for task in tasks)
         for task, scores in zip(tasks, results, strict=True):
             if isinstance(scores, IversonError):
                 raise scores  # the first in order, whichever process met one first
