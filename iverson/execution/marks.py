@@ -81,7 +81,7 @@ class MarkedBroker(LeanOrders, bt.brokers.BackBroker):
                 committed += left * self.reference_price(group.entry)
         return equity - committed
 
-    def _get_value(self, datas: Any = None, lever: bool = False) -> float:  # noqa: ARG002
+    def _get_value(self, datas: Any = None, lever: bool = False) -> float:  # noqa: ARG002 (signature)
         invested = 0.0
         for data, position in self.positions.items():
             if position.size and (datas is None or any(data is one for one in datas)):

@@ -79,7 +79,7 @@ def _keep(made: Any) -> None:
     digest = hashlib.sha256(sources).hexdigest()
     try:
         made.enable_caching()
-        index = made._cache._cache_file  # noqa: SLF001
-        index._source_stamp = (*index._source_stamp, digest)  # noqa: SLF001
+        index = made._cache._cache_file  # noqa: SLF001 (numba)
+        index._source_stamp = (*index._source_stamp, digest)  # noqa: SLF001 (numba)
     except (AttributeError, TypeError, RuntimeError, OSError):
-        made._cache = import_module("numba.core.caching").NullCache()  # noqa: SLF001
+        made._cache = import_module("numba.core.caching").NullCache()  # noqa: SLF001 (numba)

@@ -185,7 +185,7 @@ class _Clocks:
         for data in strategy.datas:
             self._clock.update((id(line), data) for line in data.lines)
         for made in children(strategy):
-            clock = made._clock  # noqa: SLF001
+            clock = made._clock  # noqa: SLF001 (Backtrader)
             self._clock[id(made)] = clock
             self._clock.update((id(line), clock) for line in made.lines)
 

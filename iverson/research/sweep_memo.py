@@ -106,7 +106,7 @@ class Memo:
         return self._numbers.setdefault(recipe, len(self._numbers))
 
     def _recipe(self, thing: Any, names: dict[int, int]) -> Any:
-        clock = _known(thing._clock, names)  # noqa: SLF001
+        clock = _known(thing._clock, names)  # noqa: SLF001 (Backtrader)
         start = (type(thing), clock, thing._minperiod)
         if isinstance(thing, LineActions):
             own = ((k, v) for k, v in sorted(vars(thing).items()) if k not in _BARE)
@@ -130,7 +130,7 @@ def empty(thing: Any) -> None:
 
 def children(thing: Any) -> list[Any]:
     """Return the lines and indicators that a strategy or an indicator is made of, in order."""
-    found: list[Any] = thing._lineiterators[bt.LineIterator.IndType]  # noqa: SLF001
+    found: list[Any] = thing._lineiterators[bt.LineIterator.IndType]  # noqa: SLF001 (Backtrader)
     return found
 
 
@@ -142,7 +142,7 @@ def _forget_parts(thing: Any) -> None:
 
 def _compute(thing: Any, tally: once.Tally) -> None:
     if isinstance(thing, LineActions):
-        once._compute_line(thing, tally)  # noqa: SLF001
+        once._compute_line(thing, tally)  # noqa: SLF001 (Backtrader)
     else:
         once.compute(thing, tally)
 

@@ -44,7 +44,7 @@ READINGS: tuple[Reading, ...] = ("worst", "base", "best")
 class StandAside(RiskRule):
     """Deny every entry: no parameter set made enough trades in sample to be chosen."""
 
-    def deny(self, signal: Signal, book: Book) -> str | None:  # noqa: ARG002
+    def deny(self, signal: Signal, book: Book) -> str | None:  # noqa: ARG002 (signature)
         """Deny, whatever the signal."""
         return "no parameter set made enough trades in sample"
 

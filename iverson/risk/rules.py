@@ -44,15 +44,15 @@ class RiskRule(metaclass=bt.MetaParams):
         """The class name in words, as journaled: `MaxPositions` is "max positions"."""
         return _in_words(type(self).__name__)
 
-    def deny(self, signal: Signal, book: Book) -> str | None:  # noqa: ARG002
+    def deny(self, signal: Signal, book: Book) -> str | None:  # noqa: ARG002 (signature)
         """Say why this entry must not be made, or None. A `Denial` adds limit and value."""
         return None
 
-    def deny_size(self, signal: Signal, size: int, book: Book) -> str | None:  # noqa: ARG002
+    def deny_size(self, signal: Signal, size: int, book: Book) -> str | None:  # noqa: ARG002 (signature)
         """Say why this entry must not be made with `size` shares, or None."""
         return None
 
-    def halt(self, book: Book) -> Halt | None:  # noqa: ARG002
+    def halt(self, book: Book) -> Halt | None:  # noqa: ARG002 (signature)
         """Return a halt of all entries when the book calls for one, or None."""
         return None
 
@@ -82,7 +82,7 @@ class LongOnly(RiskRule):
     Reads: signal.side.
     """
 
-    def deny(self, signal: Signal, book: Book) -> str | None:  # noqa: ARG002
+    def deny(self, signal: Signal, book: Book) -> str | None:  # noqa: ARG002 (signature)
         """Deny a short signal."""
         return "short entries are not allowed" if signal.side == "short" else None
 
@@ -95,7 +95,7 @@ class MaxPositions(RiskRule):
 
     params = (("limit", 5),)
 
-    def deny(self, signal: Signal, book: Book) -> str | None:  # noqa: ARG002
+    def deny(self, signal: Signal, book: Book) -> str | None:  # noqa: ARG002 (signature)
         """Deny when every slot is taken."""
         taken = len(book.symbols)
         if taken >= self.p.limit:
@@ -115,7 +115,7 @@ class StopDistance(RiskRule):
 
     params = (("limit", 0.05),)
 
-    def deny(self, signal: Signal, book: Book) -> str | None:  # noqa: ARG002
+    def deny(self, signal: Signal, book: Book) -> str | None:  # noqa: ARG002 (signature)
         """Deny a stop that is too far away."""
         distance = signal.risk_per_share / signal.limit
         if exceeds(distance, self.p.limit):
