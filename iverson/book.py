@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from iverson.model import Verdict
+from iverson.model import Value, Verdict
 
 State = Literal["active", "reducing", "halted"]
 
@@ -46,8 +46,8 @@ class Position:
         return self.notional if math.isnan(lost) else max(0.0, lost)
 
 
-@dataclass(frozen=True, slots=True)
-class Halt:
+@dataclass(frozen=True, slots=True, eq=False)
+class Halt(Value):
     """New entries are refused until `until`, or, when `latched`, until somebody releases it.
 
     With `flatten` positions are left too, at the next close or sooner; without it (the default)

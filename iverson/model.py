@@ -9,7 +9,7 @@ are fractions (0.02 is 2 %). `at` is a tz-aware UTC instant, `session` an exchan
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
@@ -30,8 +30,30 @@ class Stage(StrEnum):
     LIVE = "live"
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Value:
+    """What frozen values share: equal when of one class with equal fields, NaN being equal to NaN.
+
+    (A dataclass's own comparison differs by version: from Python 3.13 a missing number, NaN, makes
+    a value unequal to its copy.)
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    def _parts(self) -> tuple[object, ...]:
+        found = (getattr(self, part.name) for part in fields(self))  # type: ignore[arg-type]
+        return tuple(math.nan if value != value else value for value in found)  # noqa: PLR0124
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signal(Value):
     """The wish to open a position; it becomes an order only through an approved verdict.
 
     `limit` is the worst acceptable entry price, `stop` the protective price, `target` the
@@ -103,8 +125,8 @@ class Denial(str):
         return denial
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict(Value):
     """The risk layer's answer to one signal.
 
     Approved: `rule` names what bounded the size. Denied: `size` is 0, and `rule`, `limit`, `value`
@@ -182,8 +204,8 @@ class CashFlow:
     ratio: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Trade:
+@dataclass(frozen=True, slots=True, eq=False)
+class Trade(Value):
     """A closed round trip; `pnl` after costs, dividends included; prices in the exit's shares."""
 
     symbol: str

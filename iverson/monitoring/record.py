@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from iverson.book import Halt
-from iverson.model import Fill, Stage, Trade, Verdict
+from iverson.model import Fill, Stage, Trade, Value, Verdict
 
-Value = TypeVar("Value")
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class EquityRow:
     positions: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+@dataclass(frozen=True, slots=True, eq=False)
+class RunRow(Value):
     """The settings of one run, as its caller states them; the first row of the run.
 
     `parameters` and `versions` hold plain values (text, numbers, dates, tuples, None); `cash` is
@@ -48,8 +48,8 @@ class RunRow:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FoldRow:
+@dataclass(frozen=True, slots=True, eq=False)
+class FoldRow(Value):
     """One pair of windows (all four dates inclusive), the parameters chosen and how they did.
 
     `trials` counts the parameter combinations tried in sample; both returns are annualised
@@ -101,7 +101,7 @@ class Record:
         if self.full or isinstance(value, EquityRow | Trade):
             self.values.append(value)
 
-    def of(self, kind: type[Value]) -> list[Value]:
+    def of(self, kind: type[Row]) -> list[Row]:
         """Return the values of one kind, in order."""
         return [value for value in self.values if isinstance(value, kind)]
 
