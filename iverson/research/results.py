@@ -23,22 +23,23 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
-class Run:
-    """What one backtest did. Printed, it is a small table.
+class Recorded:
+    """The tables and metrics that a backtest and a walk-forward share, made from their record."""
 
-    Money is dollars after costs, `equity` marked to market at each session's close. Everything is
-    the worst reading of bars that leave the path open, unless `setup.reading` says otherwise.
-    """
+    if TYPE_CHECKING:  # fields of one heir, properties of the other
 
-    setup: Setup
-    record: Record
-    bars: Mapping[str, Bars]
-    passport: Passport
-    start: float
-    warm_up: int
-    notes: tuple[str, ...] = ()
-    stage: Stage = Stage.BACKTEST
+        @property
+        def record(self) -> Record:
+            """Everything noted."""
+
+        @property
+        def start(self) -> float:
+            """Dollars at the start."""
+
+    @property
+    def seed(self) -> int:
+        """Seed of the intervals' resampling."""
+        return 0
 
     @cached_property
     def trades(self) -> pd.DataFrame:
@@ -58,7 +59,25 @@ class Run:
     @cached_property
     def metrics(self) -> Summary:
         """The metrics with their intervals."""
-        return measure(self.record, self.start)
+        return measure(self.record, self.start, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class Run(Recorded):
+    """What one backtest did. Printed, it is a small table.
+
+    Money is dollars after costs, `equity` marked to market at each session's close. Everything is
+    the worst reading of bars that leave the path open, unless `setup.reading` says otherwise.
+    """
+
+    setup: Setup
+    record: Record
+    bars: Mapping[str, Bars]
+    passport: Passport
+    start: float
+    warm_up: int
+    notes: tuple[str, ...] = ()
+    stage: Stage = Stage.BACKTEST
 
     @property
     def first(self) -> date:

@@ -19,15 +19,15 @@ from iverson.market.source import Passport
 from iverson.model import Reading
 from iverson.monitoring.record import Record
 from iverson.monitoring.summary import Summary
-from iverson.monitoring.tables import denied_frame, dollars, equity_series, measure, trades_frame
+from iverson.monitoring.tables import dollars, measure
 from iverson.research.backtest import Setup
-from iverson.research.results import HEADLINE, by_rule
+from iverson.research.results import HEADLINE, Recorded, by_rule
 from iverson.research.walk_forward import FoldResult, Judged, Plan
 
 
 @dataclass(frozen=True)
-class WalkForward:
-    """What a walk-forward found. Headline numbers are out-of-sample, after costs, worst reading."""
+class WalkForward(Recorded):
+    """What a walk-forward found: tables and numbers out of sample, after costs, worst reading."""
 
     setup: Setup
     plan: Plan
@@ -57,31 +57,16 @@ class WalkForward:
         """Names of the parameters searched."""
         return tuple(dict.fromkeys(name for one in self.plan.sets for name in one))
 
-    @cached_property
-    def trades(self) -> pd.DataFrame:
-        """Closed out-of-sample trades."""
-        return trades_frame(self.record.trades)
-
-    @cached_property
-    def denied(self) -> pd.DataFrame:
-        """Denied out-of-sample signals."""
-        return denied_frame(self.record.verdicts)
-
-    @cached_property
-    def equity(self) -> pd.Series:
-        """Stitched out-of-sample equity in dollars by session."""
-        return equity_series(self.record.equity)
-
-    @cached_property
-    def metrics(self) -> Summary:
-        """Out-of-sample metrics with their intervals."""
-        return measure(self.record, self.start, seed=self.plan.seed)
+    @property
+    def seed(self) -> int:
+        """Seed of the search and of the intervals' resampling."""
+        return self.plan.seed
 
     @cached_property
     def metrics_by_reading(self) -> dict[Reading, Summary]:
         """The same, had ambiguous bars been read otherwise."""
         return {
-            reading: measure(judged.record, self.start, seed=self.plan.seed)
+            reading: measure(judged.record, self.start, seed=self.seed)
             for reading, judged in self.judged.items()
         }
 
