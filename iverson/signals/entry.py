@@ -60,7 +60,7 @@ class Entry:
             session=session,
             symbol=symbol,
             side=self.side,
-            confidence=int(confidence) if whole else confidence,  # type: ignore[arg-type]
+            confidence=int(confidence) if whole else confidence,  # type: ignore[arg-type]  # fault() names it
             limit=float(_now(self.limit)) / factor,
             stop=float(_now(self.stop)) / factor,
             target=None if self.target is None else float(_now(self.target)) / factor,
