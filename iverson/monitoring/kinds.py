@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from iverson.book import Halt
 from iverson.model import CashFlow, Fill, OrderEvent, Signal, Trade, Verdict
-from iverson.monitoring.record import EquityRow, FoldRow, Note, Release, RunRow
+from iverson.monitoring.record import EquityRow, FoldRow, Note, Release, RunRow, TrialRow
 
 Value = (
     RunRow
@@ -24,6 +24,7 @@ Value = (
     | Halt
     | Release
     | FoldRow
+    | TrialRow
     | Note
 )
 Kind = Literal[
@@ -38,6 +39,7 @@ Kind = Literal[
     "halt",
     "release",
     "fold",
+    "trial",
     "note",
 ]
 KINDS: dict[Kind, type[Value]] = dict(zip(get_args(Kind), get_args(Value), strict=True))
@@ -74,5 +76,6 @@ _STAMPS: dict[Kind, Callable[[Any], Stamps]] = {
     "halt": lambda row: (row.since, None, None),
     "release": lambda row: (row.at, row.session, None),
     "fold": lambda row: (None, row.out_of_sample_start, None),
+    "trial": lambda row: (row.at, row.last, row.strategy),  # found by its strategy's name
     "note": lambda row: (row.at, None, row.symbol),
 }

@@ -81,6 +81,10 @@ class Reading:
         """Read the folds, by the first session out of sample; columns of `FoldRow`."""
         return self._frame("fold", where)
 
+    def trials(self, **where: Unpack[Where]) -> pd.DataFrame:
+        """Read the trials, by the name of their strategy as `symbol`; columns of `TrialRow`."""
+        return self._frame("trial", where)
+
     def notes(self, **where: Unpack[Where]) -> pd.DataFrame:
         """Read the notes; columns of `Note`."""
         return self._frame("note", where)

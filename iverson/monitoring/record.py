@@ -67,6 +67,29 @@ class FoldRow(Value):
     out_of_sample_return: float = math.nan
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TrialRow(Value):
+    """One parameter set that was evaluated, for the trial ledger: what luck has to be divided by.
+
+    `strategy` is "module:Class"; `source`, `conditions` and `data` are digests of the strategy's
+    code, of everything else that decides a run (rules, sizing, costs, cash) and of the bars.
+    `returns` holds the daily returns from `first` to `last`, packed by `research.ledger`.
+    """
+
+    at: datetime
+    strategy: str
+    source: str
+    conditions: str
+    data: str
+    parameters: Mapping[str, Any]
+    first: date
+    last: date
+    trades: int
+    total_return: float
+    sharpe: float
+    returns: str
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """Anything else worth keeping, in words."""

@@ -27,7 +27,7 @@ from iverson.monitoring.chain import GENESIS, Head, verify_json_lines
 from iverson.monitoring.codec import build
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.kinds import KINDS, Value
-from iverson.monitoring.record import EquityRow, FoldRow, Note, Release, RunRow
+from iverson.monitoring.record import EquityRow, FoldRow, Note, Release, RunRow, TrialRow
 
 RUN = "r1"
 AT = datetime(2024, 1, 2, 21, tzinfo=UTC)
@@ -48,6 +48,7 @@ VALUES: tuple[Value, ...] = (
     Halt("daily loss", "lost 3 %", AT, None, True, 0.03, 0.031),
     Release(AT, DAY, "daily loss", "looked at it"),
     FoldRow(1, DAY, DAY, DAY, DAY, {"period": 7}, 9, 0.2, math.nan),
+    TrialRow(AT, "mine:Rsi", "c0de", "c0nd", "da7a", {"period": 7}, DAY, DAY, 9, 0.2, 0.5, "eJwD"),
     Note(AT, "hello", "AAPL"),
 )  # fmt: skip
 
@@ -445,8 +446,8 @@ def test_changed_column_is_found(tmp_path: Path, column: str) -> None:
         ("DELETE FROM events WHERE seq > 10", 11),
         ("DELETE FROM events", 1),
         ("UPDATE head SET seq = 10", 11),
-        ("UPDATE head SET hash = 'x'", 12),
-        ("DELETE FROM head", 13),
+        ("UPDATE head SET hash = 'x'", len(VALUES)),
+        ("DELETE FROM head", len(VALUES) + 1),
         ("UPDATE events SET seq = 100 WHERE seq = 7", 7),
     ],
 )
@@ -463,7 +464,7 @@ def test_missing_rows_are_found(tmp_path: Path, statement: str, broken: int) -> 
         "DELETE FROM events WHERE seq > 10",
         "DELETE FROM head",
         "UPDATE head SET hash = 'x'",
-        "UPDATE events SET payload = replace(payload, 'hello', 'hullo') WHERE seq = 12",
+        f"UPDATE events SET payload = replace(payload, 'ello', 'ullo') WHERE seq = {len(VALUES)}",  # noqa: S608
     ],
 )
 def test_damaged_tail_is_not_written_to(tmp_path: Path, statement: str) -> None:

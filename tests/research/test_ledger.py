@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The trial ledger: what it counts, and that nothing can be taken out unseen."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iverson.errors import DataError
+from iverson.monitoring.record import TrialRow
+from iverson.research.ledger import Ledger, alike, matrix, pack, unpack
+
+RETURNS = (0.01, -0.02, 0.0)
+ROW = TrialRow(
+    at=datetime(2024, 1, 5, 22, 0, tzinfo=UTC),
+    strategy="mine:Rsi",
+    source="code-1",
+    conditions="rules-1",
+    data="bars-1",
+    parameters={"period": 7},
+    first=date(2024, 1, 2),
+    last=date(2024, 1, 4),
+    trades=3,
+    total_return=-0.01,
+    sharpe=math.nan,
+    returns=pack(RETURNS),
+)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "deep" / "trials.db")
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=50))
+def test_returns_come_back_to_the_bit(returns: list[float]) -> None:
+    back = unpack(pack(returns))
+    assert back.tobytes() == np.asarray(returns, dtype=np.float64).tobytes()
+
+
+@pytest.mark.parametrize("text", ["#", "aGVsbG8=", pack(RETURNS)[:-4]])
+def test_returns_that_are_damaged_are_named(text: str) -> None:
+    with pytest.raises(DataError, match="returns cannot be read"):
+        unpack(text)
+
+
+def test_ledger_that_was_never_written_knows_nothing(ledger: Ledger) -> None:
+    trials = ledger.of("mine:Rsi")
+    assert (trials.rows, trials.count, trials.sound) == ((), 0, True)
+    assert not ledger.path.exists()
+
+
+def test_trials_come_back_as_they_were_recorded(ledger: Ledger) -> None:
+    other = replace(ROW, parameters={"period": 14})
+    assert ledger.add([ROW, other]) == len([ROW, other])
+    assert ledger.of("mine:Rsi").rows == (ROW, other)
+    assert ledger.of("yours:Rsi").rows == ()
+
+
+def test_trial_evaluated_again_is_there_once_whenever_it_happened(ledger: Ledger) -> None:
+    ledger.add([ROW])
+    assert ledger.add([replace(ROW, at=ROW.at + timedelta(days=1)), ROW]) == 0
+    assert ledger.of("mine:Rsi").rows == (ROW,)
+
+
+@pytest.mark.parametrize("change", [
+    {"source": "code-2"}, {"conditions": "rules-2"}, {"parameters": {"period": 8}},
+])  # fmt: skip
+def test_other_code_conditions_or_parameters_are_another_trial(
+    ledger: Ledger, change: dict[str, object]
+) -> None:
+    ledger.add([ROW, replace(ROW, **change)])
+    assert ledger.of("mine:Rsi").count == len([ROW, change])
+
+
+@pytest.mark.parametrize("change", [{"data": "bars-2"}, {"last": date(2024, 1, 3)}])
+def test_same_idea_on_other_bars_or_another_range_is_kept_but_counts_once(
+    ledger: Ledger, change: dict[str, object]
+) -> None:
+    ledger.add([ROW, replace(ROW, **change)])
+    trials = ledger.of("mine:Rsi")
+    assert (len(trials.rows), trials.count) == (2, 1)
+    assert alike(trials.rows, ROW) == [ROW]
+
+
+def test_trials_of_other_strategies_on_the_same_bars_are_counted(ledger: Ledger) -> None:
+    ledger.add([ROW, replace(ROW, strategy="yours:Sma"), replace(ROW, data="bars-2")])
+    assert ledger.of("mine:Rsi", data="bars-1").on_these_bars == 2
+
+
+def test_matrix_has_a_column_a_trial(ledger: Ledger) -> None:
+    other = replace(ROW, returns=pack([0.0, 0.5, math.nan]))
+    assert np.array_equal(
+        matrix([ROW, other]), np.array([RETURNS, (0.0, 0.5, math.nan)]).T, equal_nan=True
+    )
+
+
+@pytest.mark.parametrize("seq", [1, 2, 3])
+def test_row_that_was_taken_out_is_noticed(ledger: Ledger, seq: int) -> None:
+    ledger.add([replace(ROW, parameters={"period": number}) for number in range(3)])
+    assert ledger.of("mine:Rsi").sound
+    with sqlite3.connect(ledger.path) as file:
+        file.execute("DROP TRIGGER events_are_not_deleted")
+        file.execute("DELETE FROM events WHERE seq = ?", (seq,))
+    file.close()
+    trials = ledger.of("mine:Rsi")
+    assert (trials.sound, len(trials.rows)) == (False, 2)
+
+
+def test_nothing_is_kept_of_an_addition_that_fails(ledger: Ledger) -> None:
+    ledger.add([ROW])
+    with pytest.raises(TypeError):
+        ledger.add([replace(ROW, source="code-2"), replace(ROW, parameters={"period": object})])
+    assert ledger.of("mine:Rsi").rows == (ROW,)
