@@ -30,6 +30,14 @@ class Interval(NamedTuple):
 UNKNOWN = Interval(math.nan, math.nan)
 
 
+class SharpeMoments(NamedTuple):
+    """A Sharpe ratio per observation, not annualised, with skewness and kurtosis (normal: 3)."""
+
+    sharpe: float
+    skew: float
+    kurtosis: float
+
+
 def wilson(successes: int, trials: int, *, level: float = LEVEL) -> Interval:
     """Bound a proportion by Wilson's score interval, without continuity correction.
 
@@ -78,6 +86,25 @@ def sharpe_error(
     return math.sqrt(max(0.0, variance) / observations)
 
 
+def sharpe_moments(returns: Floats) -> SharpeMoments:
+    """Measure what the error of a Sharpe ratio depends on; NaN when the returns do not vary.
+
+    Skewness and kurtosis in the population form, the deviation of the Sharpe ratio with n − 1. All
+    three are NaN below 2 returns and for a NaN among them.
+    """
+    count = returns.size
+    if count < 2:
+        return SharpeMoments(math.nan, math.nan, math.nan)
+    mean = float(returns.mean())
+    centred = returns - mean
+    variance = float(centred @ centred) / count
+    if not variance > (1e-12 * mean) ** 2:
+        return SharpeMoments(math.nan, math.nan, math.nan)
+    skew = float((centred**3).mean()) / variance**1.5
+    kurtosis = float((centred**4).mean()) / variance**2
+    return SharpeMoments(mean / math.sqrt(variance * count / (count - 1)), skew, kurtosis)
+
+
 def sharpe_interval(
     returns: Floats, *, sessions_per_year: int = 252, level: float = LEVEL
 ) -> Interval:
@@ -89,17 +116,10 @@ def sharpe_interval(
     independent: positive serial correlation makes the true interval wider (Lo 2002, table 2).
     Below some 60 sessions the normal approximation itself is poor.
     """
+    per_session, skew, kurtosis = sharpe_moments(returns)
+    if math.isnan(per_session):
+        return UNKNOWN
     count = returns.size
-    if count < 2:
-        return UNKNOWN
-    mean = float(returns.mean())
-    centred = returns - mean
-    variance = float(centred @ centred) / count
-    if not variance > (1e-12 * mean) ** 2:
-        return UNKNOWN
-    skew = float((centred**3).mean()) / variance**1.5
-    kurtosis = float((centred**4).mean()) / variance**2
-    per_session = mean / math.sqrt(variance * count / (count - 1))
     error = sharpe_error(per_session, count, skew=skew, kurtosis=kurtosis)
     scale = math.sqrt(sessions_per_year)
     reach = _z(level) * error

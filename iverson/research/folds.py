@@ -158,7 +158,7 @@ def make_folds(
       session later and held to its time limit, ends before the out-of-sample span. Needed when
       in-sample trades may run to their own exits, or a label looks that far ahead.
     """
-    days = _days(sessions)
+    days = checked_sessions(sessions)
     tune = duration(in_sample, name="in_sample")
     judge = duration(out_of_sample, name="out_of_sample")
     stride = judge if step is None else duration(step, name="step")
@@ -173,8 +173,8 @@ def make_folds(
                 f"purge={purge} leaves nothing to tune in: the in-sample window in_sample="
                 f"{in_sample!r} has {first - begin} sessions; expected a smaller purge"
             )
-        left_out = _span(days, first - purge, first) if purge else None
-        tuned, judged = _span(days, begin, first - purge), _span(days, first, last)
+        left_out = span_of(days, first - purge, first) if purge else None
+        tuned, judged = span_of(days, begin, first - purge), span_of(days, first, last)
         folds.append(Fold(len(folds) + 1, tuned, left_out, judged))
     if not folds:
         raise ConfigError(_too_short(days, tune, judge, start))
@@ -260,7 +260,8 @@ def _estimate(length: Duration, origin: date) -> int:
     return length.sessions or round((_after(origin, (length, 1)) - origin).days * 252 / 365.25)
 
 
-def _days(sessions: Sessions) -> Sessions:
+def checked_sessions(sessions: Sessions) -> Sessions:
+    """Give the sessions as days; `ConfigError` when there are none, or not in increasing order."""
     days = np.asarray(sessions).astype("datetime64[D]")
     if days.ndim != 1 or days.size == 0:
         raise ConfigError("there are no sessions to cut into folds; check the range of the bars")
@@ -289,7 +290,8 @@ def _date(day: np.datetime64) -> date:
     return date.fromisoformat(str(day))
 
 
-def _span(days: Sessions, start: int, stop: int) -> Span:
+def span_of(days: Sessions, start: int, stop: int) -> Span:
+    """Give the span of the sessions at positions start to stop − 1."""
     return Span(_date(days[start]), _date(days[stop - 1]), stop - start)
 
 
