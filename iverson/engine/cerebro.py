@@ -24,7 +24,8 @@ import backtrader as bt
 
 from iverson.engine import once
 from iverson.engine.broker import LeanBroker
-from iverson.engine.loop import Decline, LeanLoop, check
+from iverson.engine.decline import Decline
+from iverson.engine.loop import LeanLoop, check
 
 _COLLECT = (500_000, 10, 10)  # garbage is looked for seldom during a run, yet its amount is bounded
 
@@ -70,7 +71,7 @@ class LeanCerebro(bt.Cerebro):
         self._notes["indicators"] = str(tally)
         try:
             check(self, runstrats)
-            loop = LeanLoop(self, runstrats[0])
+            loop = LeanLoop(self, runstrats)
         except Decline as reason:
             self._notes["bars"] = f"stock loop: {reason}"
             for strategy in runstrats:
@@ -112,17 +113,34 @@ def _skip_next(strategy: Any, step: str) -> None:
     own[step] = lambda: own.pop(step) and None
 
 
+class _Unseen:
+    """How many objects of earlier runs the garbage collector has not gone through."""
+
+    count = 0
+
+
 @contextmanager
 def _seldom_collected() -> Iterator[None]:
-    """Look for garbage seldom: a run makes many objects that live as long as it does."""
+    """Look for garbage seldom: a run makes many objects that live as long as it does.
+
+    At the end the collector would go through all of them, young as they are, to find them alive.
+    They are counted as old instead, and looked at before a later run once they are many.
+    """
     usual = gc.get_threshold()
     if not usual[0] or usual == _COLLECT:  # switched off, or a run in another thread has done it
         yield
         return
+    if _Unseen.count > _COLLECT[0]:
+        gc.collect()
+        _Unseen.count = 0
     gc.set_threshold(*_COLLECT)
     try:
         yield
     finally:
+        if not gc.get_freeze_count():
+            _Unseen.count += gc.get_count()[0]
+            gc.freeze()
+            gc.unfreeze()
         gc.set_threshold(*usual)
 
 

@@ -28,34 +28,39 @@ _BY_HAND = (
     "together; run this strategy with LeanCerebro(lean=False)"
 )
 _COMPARED = ("__lt__", "__le__", "__gt__", "__ge__")
+_NUMBERS = frozenset((float, int, bool))
 _REMEMBERED = 1024  # instants; symbols share a bar's, so a few are enough
 _instants: dict[float, dt.datetime] = {}
 _classes: dict[tuple[type, type], type] = {}
 
 
-def _comparison(operation: Any, stock: Any) -> Any:
-    """Return a comparison that, in the loop, is one of numbers: stock's stage 2 in one call."""
+def _of_line(operation: Any, stock: Any) -> Any:
+    """Return a line's comparison: in the loop one of numbers, stock's stage 2 in one call."""
 
     def compare(self: Any, other: Any) -> Any:
         if self._opstage != 2:
             return stock(self, other)
-        if isinstance(other, LineRoot):
+        if type(other) not in _NUMBERS and isinstance(other, LineRoot):
             other = other[0]
-        return operation(self[0], other)
+        return operation(self.array[self._cursor[0]], other)
 
     return compare
 
 
-class Comparing:
-    """Lines compared by their current values."""
+def _of_series(operation: Any, stock: Any) -> Any:
+    """Return the same for a series, which compares by its first line."""
 
-    __lt__ = _comparison(operator.lt, LineRoot.__lt__)
-    __le__ = _comparison(operator.le, LineRoot.__le__)
-    __gt__ = _comparison(operator.gt, LineRoot.__gt__)
-    __ge__ = _comparison(operator.ge, LineRoot.__ge__)
+    def compare(self: Any, other: Any) -> Any:
+        if self._opstage != 2:
+            return stock(self, other)
+        if type(other) not in _NUMBERS and isinstance(other, LineRoot):
+            other = other[0]
+        return operation(self._first[self._cursor[0]], other)
+
+    return compare
 
 
-class CursorLine(Comparing):
+class CursorLine:
     """A `LineBuffer` whose index is in a cell that it shares, and so cannot be moved by hand."""
 
     array: Any
@@ -63,6 +68,11 @@ class CursorLine(Comparing):
     _tz: Any
     _cursor: Cell
     _stock_class: type
+
+    __lt__ = _of_line(operator.lt, LineRoot.__lt__)
+    __le__ = _of_line(operator.le, LineRoot.__le__)
+    __gt__ = _of_line(operator.gt, LineRoot.__gt__)
+    __ge__ = _of_line(operator.ge, LineRoot.__ge__)
 
     @property
     def idx(self) -> int:
@@ -127,12 +137,17 @@ def instant(number: float) -> dt.datetime:
     return found
 
 
-class CursorSeries(Comparing):
+class CursorSeries:
     """A `LineSeries` that answers `len(x)` and `x[ago]` itself, not two levels down."""
 
     lines: Any
     _cursor: Cell
     _first: Any
+
+    __lt__ = _of_series(operator.lt, LineRoot.__lt__)
+    __le__ = _of_series(operator.le, LineRoot.__le__)
+    __gt__ = _of_series(operator.gt, LineRoot.__gt__)
+    __ge__ = _of_series(operator.ge, LineRoot.__ge__)
 
     def __getitem__(self, ago: int) -> Any:
         return self._first[self._cursor[0] + ago]

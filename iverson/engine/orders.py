@@ -11,6 +11,7 @@ orders here are subclasses with the same attributes and values; whatever is out 
 from __future__ import annotations
 
 import datetime as dt
+from collections import deque
 from typing import Any
 
 import backtrader as bt
@@ -20,8 +21,25 @@ from backtrader.utils import AutoOrderedDict
 _ORDINARY = (
     *(None, bt.Order.Market, bt.Order.Close, bt.Order.Limit, bt.Order.Stop, bt.Order.StopLimit),
 )
-_OFTEN_READ = ("owner", "data", "valid", "parent")
+_OFTEN_READ = ("owner", "data", "valid", "parent", "tradeid", "transmit")
 _DAY_END = dt.time(23, 59, 59, 9999)  # as written in backtrader.order
+
+
+class LeanOrderData(OrderData):
+    """What was asked for, or done; as stock's, but what it starts with stands on the class."""
+
+    dt: float | None = None
+    size = remsize = psize = pprice = p1 = p2 = 0
+    price = pricelimit = pclose = value = comm = pnl = 0.0
+    trailamount = trailpercent = _plimit = 0.0
+    margin: float | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "exbits":
+            raise AttributeError(name)
+        bits: deque[Any] = deque()  # of what was asked for there never are any
+        self.exbits = bits
+        return bits
 
 
 class LeanOrder:
@@ -37,6 +55,7 @@ class LeanOrder:
     position: int = 0
     _limitoffset: float = 0.0
     _dteos: float | None = None
+    _told: Any = None  # what was done, as the last notification told it
 
     data: Any
     executed: Any
@@ -62,14 +81,20 @@ class LeanOrder:
 
     def clone(self) -> Any:
         """Return a copy for a notification, its fills marked as told."""
-        executed = self.executed
-        executed.p1, executed.p2 = executed.p2, len(executed.exbits)
-        told = object.__new__(executed.__class__)
-        told.__dict__.update(executed.__dict__)
+        executed, told = self.executed, self._told
+        if told is None or executed.exbits or not _same(told, executed):
+            executed.p1, executed.p2 = executed.p2, len(executed.exbits)
+            told = self._told = object.__new__(executed.__class__)
+            told.__dict__ = executed.__dict__.copy()
         copied = object.__new__(self.__class__)
-        copied.__dict__.update(self.__dict__)
-        copied.executed = told
+        own = copied.__dict__ = self.__dict__.copy()
+        own["executed"] = told
         return copied
+
+
+def _same(told: Any, executed: Any) -> bool:
+    """Whether nothing happened to an unfilled order since it was told of."""
+    return told.remsize == executed.remsize and told.dt == executed.dt and not told.exbits
 
 
 class LeanBuyOrder(LeanOrder, bt.order.BuyOrder):
@@ -80,13 +105,10 @@ class LeanSellOrder(LeanOrder, bt.order.SellOrder):
     """A sell order."""
 
 
-_DEFAULTS = dict(LeanBuyOrder.params._getitems())
-
-
 def make_order(cls: Any, given: dict[str, Any]) -> Any:
     """Return `cls(**given)` without the machinery, or None when only stock's constructor will do.
 
-    `given` has a value for each parameter of `bt.Order` that stock's `buy` and `sell` pass on.
+    `given` has a value for each parameter of `bt.Order` and becomes the order's own.
     """
     exectype, valid, data = given["exectype"], given["valid"], given["data"]
     if exectype not in _ORDINARY or not (
@@ -95,14 +117,10 @@ def make_order(cls: Any, given: dict[str, Any]) -> Any:
         return None
     # what stock's metaclass does: parameters in their own object, found as attributes as well
     params = object.__new__(cls.params)
-    own_params = params.__dict__
-    own_params.update(_DEFAULTS)
-    own_params.update(given)
+    params.__dict__ = given
     order = object.__new__(cls)
-    own = order.__dict__
+    own = order.__dict__ = {name: given[name] for name in _OFTEN_READ}
     own["params"] = own["p"] = params
-    for name in _OFTEN_READ:
-        own[name] = given[name]
 
     # what stock's constructor does, in its order
     own["ref"] = next(OrderBase.refbasis)
@@ -114,16 +132,20 @@ def make_order(cls: Any, given: dict[str, Any]) -> Any:
     size = own["size"] = given["size"] if cls.ordtype == bt.Order.Buy else -given["size"]
     close, price = data.close[0], given["price"]
     own["_made"] = made = data.datetime[0]
-    own["created"] = OrderData(
+    price = close if not price and not limit else price
+    asked = own["created"] = object.__new__(LeanOrderData)
+    asked.__dict__ = dict(
         dt=made,
         size=size,
-        price=close if not price and not limit else price,
-        pricelimit=limit,
+        price=limit if limit and not price else price,
+        pricelimit=limit or price,
+        _plimit=limit,
         pclose=close,
         trailamount=given["trailamount"],
         trailpercent=given["trailpercent"],
     )
-    own["executed"] = OrderData(remsize=size)
+    done = own["executed"] = object.__new__(LeanOrderData)
+    done.__dict__ = dict(exbits=deque(), remsize=size)
     if valid is not None:
         own["valid"] = data.date2num(_last_instant(valid, data))
     return order
@@ -188,6 +210,8 @@ class LeanOrders:
             parent=parent,
             transmit=transmit,
             histnotify=histnotify,
+            oco=None,  # stock's brokers keep it to themselves
+            simulated=False,
         )
         order = make_order(cls, given)
         if order is None:

@@ -233,11 +233,10 @@ def _smoothing(thing: Any, start: int, end: int) -> bool:
     if not np.isfinite(values[:period]).all():
         return False
     smooth = fsum(values[:period]) / period
-    smoothed = [smooth]
-    keep = smoothed.append
-    for value in values[period:].tolist():  # each depends on the one before: no vector form
-        smooth = smooth * rest + value * alpha
-        keep(smooth)
+    with np.errstate(all="ignore"):
+        parts = (values[period:] * alpha).tolist()
+    # each depends on the one before: no vector form
+    smoothed = [smooth, *[smooth := smooth * rest + part for part in parts]]
     thing.line.array[start:end] = array("d", smoothed)
     return True
 

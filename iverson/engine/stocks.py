@@ -14,6 +14,7 @@ from typing import Any
 
 import backtrader as bt
 from backtrader.comminfo import CommInfoBase
+from backtrader.order import OrderExecutionBit
 from backtrader.position import Position
 
 _FORMULAS = (  # of a commission scheme, that the inlined arithmetic stands for
@@ -24,30 +25,87 @@ _FORMULAS = (  # of a commission scheme, that the inlined arithmetic stands for
 
 
 class LeanPosition(Position):
-    """A position that turns the number of its last bar into a datetime only when asked."""
+    """A position that can follow its feed: what stock writes on every bar is read off the bar.
 
+    Stock notes the last close and instant on each bar on which a position is held. A position
+    that follows tells them when asked, until it is changed.
+    """
+
+    size: Any
+    price: Any
     _told: dt.datetime | None  # absent, as in stock, until something is told
+    _base: float | None
     _feed: Any = None  # whose bar came after what was told last
     _number: float
+    _instants: Any = None  # those of the strategy so far, while the position follows
+
+    def __bool__(self) -> bool:
+        return bool(self.size != 0)
+
+    def follow(self, feed: Any, instants: Any) -> None:
+        """Take the feed's current bar for the last one, until further notice."""
+        self._feed, self._instants = feed, instants
+
+    def settle(self) -> None:
+        """Stop following, at the bar that the strategy has seen last."""
+        if self._instants is not None:
+            feed, instants = self._feed, self._instants
+            # the feed may have moved on already: the broker acts before the strategy
+            ago = -1 if not instants or feed.datetime[0] > instants[-1] else 0
+            self._instants = None
+            self._base, self._number = feed.close[ago], feed.datetime[ago]
+
+    @property
+    def adjbase(self) -> float | None:
+        """Price to which the position was marked last."""
+        if self._instants is None:
+            return self._base
+        close: float = self._feed.close[0]
+        return close
+
+    @adjbase.setter
+    def adjbase(self, price: float | None) -> None:
+        self.settle()
+        self._base = price
 
     @property
     def datetime(self) -> dt.datetime | None:
         """Instant of the last bar on which the position was held or changed, as the feed tells."""
+        if self._instants is not None:
+            now: dt.datetime = self._feed.num2date(self._feed.datetime[0])
+            return now
         if self._feed is not None:
             self.datetime = self._feed.num2date(self._number)
         return self._told
 
     @datetime.setter
     def datetime(self, told: dt.datetime | None) -> None:
+        self.settle()
         self._told, self._feed = told, None
 
+    def move(self, to: tuple[Any, Any, Any, Any], feed: Any) -> None:
+        """Take over size, price, opened and closed from an execution on the feed's bar."""
+        self.settle()
+        self._feed, self._number = feed, feed.datetime[0]
+        self.price_orig = self.price
+        self.size, self.price, self.upopened, self.upclosed = to
 
-def execute_trial(broker: Any, order: Any, scheme: Any, cash: Any, position: Any) -> Any:
-    """Return the cash that would be left; `position` is a scratch copy and is moved on."""
+    def mark(self, feed: Any, close: float) -> None:
+        """Note the last close and the bar it is from."""
+        self._instants = None
+        self._base, self._feed, self._number = close, feed, feed.datetime[0]
+
+
+def execute_trial(broker: Any, order: Any, scheme: Any, cash: Any, held: Any) -> Any:
+    """Return the cash that would be left, and size and price of the position.
+
+    `held` is the size and the price before.
+    """
     price = order.created.price
     if broker.p.coo and order.exectype == bt.Order.Market:
         price = order.data.open[0]
-    _, _, opened, closed = position.update(order.executed.remsize, price)
+    before, entry = held
+    size, average, opened, closed = updated(before, entry, order.executed.remsize, price)
     if closed:
         value = -closed * price
         cash += value / scheme.p.leverage if value > 0 else value
@@ -56,7 +114,7 @@ def execute_trial(broker: Any, order: Any, scheme: Any, cash: Any, position: Any
         value = opened * price
         cash -= value / scheme.p.leverage if value > 0 else value
         cash -= _commission(scheme, opened, price)
-    return cash
+    return cash, (size, average)
 
 
 def execute_stock(
@@ -66,7 +124,7 @@ def execute_stock(
     data = order.data
     position = broker.positions[data]
     size, entry, before = order.executed.remsize, position.price, position.size
-    after, average, opened, closed = _updated(before, entry, size, price)
+    moved = after, average, opened, closed = updated(before, entry, size, price)
     pnl = -closed * (price - entry) * scheme.p.mult
     closed_value = closed_fee = opened_value = opened_fee = 0.0
     cash = broker.cash
@@ -89,16 +147,23 @@ def execute_stock(
             position.adjbase = price
             broker.cash = cash
     if closed or opened:
-        position.update(closed + opened, price, data.datetime.datetime())
+        if opened == wanted:
+            position.move(moved, data)
+        else:
+            position.update(closed, price, data.datetime.datetime())
         if closed and broker.p.int2pnl:
             closed_fee += broker.d_credit.pop(data, 0.0)
-        order.execute(
+        bit = OrderExecutionBit(
             dtcoc or data.datetime[ago], closed + opened, price,
             closed, closed_value, closed_fee,
             opened, opened_value, opened_fee,
-            scheme.margin, pnl, after, average,
+            pnl, after, average,
         )  # fmt: skip
-        order.addcomminfo(scheme)
+        executed = order.executed
+        executed.addbit(bit)
+        executed.margin = scheme.margin
+        order.status = order.Partial if executed.remsize else order.Completed
+        order.comminfo = scheme
         broker.notify(order)
         broker._ococheck(order)
     if wanted and not opened:
@@ -123,7 +188,7 @@ def _commission(scheme: Any, size: Any, price: Any) -> Any:
     return abs(size) * scheme.p.commission
 
 
-def _updated(before: Any, entry: Any, size: Any, price: Any) -> tuple[Any, Any, Any, Any]:
+def updated(before: Any, entry: Any, size: Any, price: Any) -> tuple[Any, Any, Any, Any]:
     """Return size and price of a position after an order, and what was opened and closed."""
     after = before + size
     if not after:

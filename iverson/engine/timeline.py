@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from iverson.engine.lines import Cell
 
-Moves = tuple[tuple[Cell, ...], tuple[Cell, ...]]
+Moves = tuple[Cell, ...]
+Instant = tuple[float, Moves, tuple[Moves, ...]]
 
 _MOST_BITS = 62  # groups whose presence fits one integer
 
@@ -25,8 +26,9 @@ _MOST_BITS = 62  # groups whose presence fits one integer
 class Timeline:
     """The groups of some feeds, their cells, and the order of events.
 
-    A group has two cells, one for its feeds and one for the indicators that tick with them:
-    between the two moves the broker matches orders, and sees the indicators of the bar before.
+    A group has a cell for its feeds, and one more for the indicators of each strategy that tick
+    with them: between the moves the broker matches orders, and sees the indicators of the bar
+    before.
     """
 
     def __init__(self, datas: list[Any]) -> None:
@@ -41,25 +43,33 @@ class Timeline:
                 stamps.append(np.array(column, dtype=np.float64))
             self.of_data[id(data)] = known[key]
         self.in_order = all(bool((np.diff(one) > 0).all()) for one in stamps)
-        self.data_cells: list[Cell] = [[-1] for _ in stamps]
-        self.indicator_cells: list[Cell] = [[-1] for _ in stamps]
         self._stamps = stamps
+        self.data_cells = self.new_cells()
 
-    def __iter__(self) -> Iterator[tuple[float, Moves]]:
-        """Give each instant with the cells of feeds, then of indicators, that move at it."""
+    def new_cells(self) -> list[Cell]:
+        """Return cells before their first bar, one for each group."""
+        return [[-1] for _ in self._stamps]
+
+    def instants(self, tracks: list[list[Cell]]) -> Iterator[Instant]:
+        """Give each instant with the cells of the feeds that move at it, then of each track."""
         if len(self._stamps) == 1:
-            both = ((self.data_cells[0],), (self.indicator_cells[0],))
-            return zip(array("d", self._stamps[0].tobytes()), repeat(both), strict=False)
+            all_of_them = tuple((track[0],) for track in tracks)
+            numbers = array("d", self._stamps[0].tobytes())
+            return zip(numbers, repeat((self.data_cells[0],)), repeat(all_of_them), strict=False)
         instants = np.unique(np.concatenate(self._stamps))
         patterns, which = _patterns(instants, self._stamps)
-        moves = [
-            (
-                tuple(self.data_cells[group] for group in pattern),
-                tuple(self.indicator_cells[group] for group in pattern),
-            )
-            for pattern in patterns
-        ]
-        return zip(array("d", instants.tobytes()), map(moves.__getitem__, which), strict=True)
+
+        def moving(track: list[Cell]) -> list[Moves]:
+            return [tuple(track[group] for group in pattern) for pattern in patterns]
+
+        feeds = moving(self.data_cells)
+        tracked = list(zip(*map(moving, tracks), strict=True))
+        return zip(
+            array("d", instants.tobytes()),
+            map(feeds.__getitem__, which),
+            map(tracked.__getitem__, which),
+            strict=True,
+        )
 
 
 def _patterns(

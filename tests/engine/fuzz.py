@@ -39,11 +39,14 @@ class Halt(Exception):
 
 
 class RandomStrategy(bt.Strategy):
-    params = dict(seed=0, timers=False, acts_at_open=False, ends="", extra=False)
+    params = dict(
+        seed=0, timers=False, acts_at_open=False, ends="", extra=False, asks=1.0, meddles=False
+    )
     lines = ("own",)
 
     def __init__(self):
         self.rng = random.Random(self.p.seed)
+        self.mood = random.Random(self.p.seed + 10**7)
         self.working: list[Any] = []
         self.log: list[Any] = []
         period = self.rng.randint
@@ -94,15 +97,16 @@ class RandomStrategy(bt.Strategy):
         self.next()
 
     def next(self):
-        self.lines.own[0] = self.broker.getvalue()
+        asks = self.mood.random() < self.p.asks
+        self.lines.own[0] = self.broker.getvalue() if asks else -1.0
         last = self.datas[-1]
         ticks = getattr(self.data, "tick_close", None), getattr(last, "tick_last", None)
         self.note(
-            "next", self.broker.getvalue(), self.broker.getcash(), self.own[0], ticks,
+            "next", self.broker.getcash(), self.own[0], ticks,
             [(len(line), line[0]) for line in self.watched], self.data.datetime.datetime(0),
             [(len(data), data.close[0], data.datetime.date(0)) for data in self.datas],
             list(last.close.get(size=2)) if len(last) > 2 else 0, self.data.high > self.data.open,
-            [(p.size, p.price, p.adjbase, getattr(p, "datetime", 0)) for p in self.places()],
+            self.places() if asks else [],
             self.sma[0] > self.data.close, self.data.close - 1.0,
         )  # fmt: skip
         if len(self) == 60 and self.p.ends == "stop":
@@ -111,9 +115,34 @@ class RandomStrategy(bt.Strategy):
             raise Halt("in the middle")
         if not self.p.acts_at_open:
             self.act()
+        if self.p.meddles and self.mood.random() < 0.04:
+            self.meddle()
 
     def places(self):
-        return list(self.broker.positions.values())
+        held = self.broker.positions.values()
+        return [(p.size, p.price, p.adjbase, getattr(p, "datetime", 0)) for p in held]
+
+    def meddle(self):
+        """Ask and change the broker in the middle of a run, as a strategy may."""
+        broker, mood = self.broker, self.mood
+        how = mood.randrange(8)
+        if how == 0:
+            broker.setcommission(commission=mood.choice([0.0, 0.002]), leverage=2.0)
+        elif how == 1:
+            broker.setcommission(commission=0.001, interest=0.05)
+        elif how == 2:
+            broker.set_cash(broker.getcash() + 100.0)
+        elif how == 3:
+            broker.set_slippage_perc(mood.choice([0.0, 0.001]))
+        elif how == 4:
+            broker.set_shortcash(mood.random() < 0.5)
+        elif how == 5:
+            self.note(broker.getvalue(self.datas), broker.getvalue(self.datas[-1:]))
+        elif how == 6:
+            broker.add_cash(50.0)
+        else:
+            self.note(broker.get_leverage(), broker.fundvalue, broker.get_value(mkt=True))
+            self.note(self.places())
 
     def act(self):
         for _ in range(self.rng.choice([0, 0, 0, 1, 1, 2])):
@@ -244,11 +273,14 @@ class Plan:
     weekly: str
     analyzers: bool
     hears_cash: bool
+    rival: dict[str, Any] | None
     run: dict[str, Any] = field(default_factory=dict)
 
 
 def plan(seed: int) -> Plan:
     rng = random.Random(seed)
+    more = random.Random(seed + 10**8)
+    asks = dict(asks=more.choice([1.0, 0.1, 0.0]), meddles=more.random() < 0.3)
     at_open = rng.random() < 0.15
     bar_by_bar = rng.random() < 0.06
     return Plan(
@@ -266,7 +298,9 @@ def plan(seed: int) -> Plan:
             acts_at_open=at_open,
             ends=rng.choices(["", "stop", "raise"], [90, 6, 4])[0],
             extra=rng.random() < 0.25,
+            **asks,
         ),
+        rival=dict(seed=seed + 1, acts_at_open=at_open, **asks) if more.random() < 0.2 else None,
         weekly=rng.choices(["", "resampledata", "resample"], [80, 7, 13])[0],
         analyzers=rng.random() < 0.3,
         hears_cash=rng.random() < 0.5,
@@ -387,14 +421,17 @@ def run(
             engine.adddata(weeks, name="W")
     set_broker(engine.broker, random.Random(given.seed + 10**6))
     engine.addstrategy(RandomStrategy, **given.strategy)
+    if given.rival is not None:
+        engine.addstrategy(RandomStrategy, **given.rival)
     engine.addanalyzer(CashScribe if given.hears_cash else Scribe, _name="scribe")
     for analyzer in ANALYZERS if given.analyzers else ():
         engine.addanalyzer(analyzer)
     try:
-        strategy = engine.run()[0]
+        strategy, *rivals = engine.run()
     except Exception as error:  # noqa: BLE001 (what stock raises, the lean engine has to raise)
         return dict(raised=repr(error)[:80], trace=error, engine=engine)
-    return dict(account(strategy), raised=None, engine=engine)
+    heard = [(one.log, one.analyzers.scribe.orders, one.analyzers.scribe.trades) for one in rivals]
+    return dict(account(strategy), rivals=heard, raised=None, engine=engine)
 
 
 def account(strategy: Any) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def cerebro_of(cls: Any, *frames: Any, **options: Any) -> Any:
     return cerebro
 
 
-def test_several_strategies_share_the_stock_loop():
+def test_several_strategies_take_turns_in_the_lean_loop():
     logs = []
     for cls in (bt.Cerebro, LeanCerebro):
         cerebro = cerebro_of(cls)
@@ -106,7 +106,7 @@ def test_several_strategies_share_the_stock_loop():
         logs.append([strategy.log for strategy in cerebro.run()])
 
     assert logs[0] == logs[1]
-    assert "stock loop: 2 strategies share the run" in cerebro.explain()
+    assert "lean loop: 1 feeds on 1 calendars, 2 strategies in turn" in cerebro.explain()
     assert "passes vectorised" in cerebro.explain()
 
 
@@ -179,6 +179,73 @@ def test_an_overridden_step_takes_the_stock_loop():
     cerebro.run()
 
     assert "Nosy overrides a step" in cerebro.explain()
+
+
+# -- an account that nobody asks about -------------------------------------------------------------
+
+
+class Quiet(bt.Strategy):
+    """Holds two positions without a look at the account; on one bar it does one thing."""
+
+    params = dict(does=None, sells=50)
+
+    def next(self):
+        if len(self) == 5:
+            self.buy(self.data0, size=10)
+            self.sell(self.data1, size=7)
+        if len(self) == 30 and self.p.does is not None:
+            self.p.does(self.broker, self.datas)
+        if len(self) == self.p.sells:
+            self.close(self.data0)
+
+
+def interest(broker: Any, _: Any) -> None:
+    broker.setcommission(commission=0.001, interest=0.2, interest_long=True)
+
+
+def futures(broker: Any, _: Any) -> None:
+    margin = bt.CommissionInfo(commission=1.0, margin=50.0, mult=3.0)
+    broker.addcommissioninfo(margin, name="S1")
+
+
+DOINGS = {
+    "nothing": None,
+    "interest": interest,
+    "futures": futures,
+    "adds cash": lambda broker, _: broker.add_cash(500.0),
+    "sets cash": lambda broker, _: broker.set_cash(9_000.0),
+    "asks for one feed": lambda broker, datas: broker.getvalue(datas[:1]),
+    "asks for two feeds": lambda broker, datas: broker.getvalue(datas),
+    "no short cash": lambda broker, _: broker.set_shortcash(False),
+    "a filler": lambda broker, _: broker.set_filler(bt.fillers.FixedSize(size=3)),
+}
+
+
+@pytest.mark.parametrize("sells", [30, 32, 50])
+@pytest.mark.parametrize("does", DOINGS.values(), ids=DOINGS.keys())
+def test_an_account_that_nobody_asks_about_is_valued_as_under_stock(does, sells):
+    ended = []
+    for cls in (bt.Cerebro, LeanCerebro):
+        cerebro = cerebro_of(cls, walk(60, 1), walk(70, 2).drop(walk(70, 2).index[29:33]))
+        cerebro.addstrategy(Quiet, does=does, sells=sells)
+        broker = cerebro.run()[0].broker
+        held = [(p.size, p.price, p.adjbase, p.datetime) for p in broker.positions.values()]
+        sums = (broker.getvalue(), broker.get_value(mkt=True), broker.get_value(lever=True))
+        fund = (broker.fundvalue, broker.fundshares, broker.get_leverage())
+        ended.append((held, broker.getcash(), sums, fund, broker._unrealized))
+
+    assert ended[0] == ended[1]
+    assert "lean loop" in cerebro.explain()
+
+
+def test_nothing_is_summed_before_it_is_asked_for(monkeypatch):
+    sums = []
+    monkeypatch.setattr(LeanBroker, "_sum_stocks", lambda *_: sums.append(1))
+    cerebro = cerebro_of(LeanCerebro, walk(60, 1), walk(60, 2))
+    cerebro.addstrategy(Quiet)
+    cerebro.run()
+
+    assert len(sums) <= 2  # the bars before anything was late, and the end
 
 
 # -- what is left behind ---------------------------------------------------------------------------
@@ -262,6 +329,9 @@ def test_optstrategy_gives_stocks_results(optreturn):
     assert len(found[0]) == 3
 
 
+@pytest.mark.filterwarnings(  # stock's Cerebro holds counters, and sends itself to the processes
+    "ignore:Pickle, copy, and deepcopy support will be removed from itertools:DeprecationWarning"
+)
 def test_optstrategy_over_processes_gives_stocks_results():
     found = []
     for cls in (bt.Cerebro, LeanCerebro):
