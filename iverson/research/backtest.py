@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import backtrader as bt
 import numpy as np
@@ -34,6 +33,7 @@ from iverson.monitoring.record import EquityRow, Record
 from iverson.monitoring.recorder import Recorder
 from iverson.monitoring.trades import TradeBuilder
 from iverson.research.failures import blamed
+from iverson.research.sweep_lines import plans_of
 from iverson.risk.gate import Gate
 from iverson.risk.rules import RiskRule
 from iverson.risk.sizing import RiskSizing
@@ -124,10 +124,10 @@ class SearchRecord(Record):
 class Feed:
     """One symbol's bars as Backtrader lines, converted once and sliced for each run."""
 
-    def __init__(self, bars: Bars) -> None:
+    def __init__(self, bars: Bars, numbers: NDArray[np.float64] | None = None) -> None:
         self.bars = bars
-        instants = bars.at.astype("datetime64[us]").tolist()
-        numbers = day_numbers(instants)
+        if numbers is None:  # else those of `bars.at`, which take longest
+            numbers = day_numbers(bars.at.astype("datetime64[us]").tolist())
         self.numbers = numbers
         self.columns = columns_of(
             datetime=numbers,
@@ -193,7 +193,7 @@ def simulate(
     """
     opening = opening or Opening(cash=setup.cash)
     warm_up = warm_up_bars(setup.strategy, setup.params, tuple(prepared.feeds))
-    windows = _windows(prepared, first, last, warm_up)
+    windows = windows_of(prepared, first, last, warm_up)
     ends = [
         float(prepared.feeds[symbol].numbers[rows.stop - 1]) for symbol, rows in windows.items()
     ]
@@ -241,7 +241,8 @@ def simulate(
     )
 
 
-def _windows(prepared: Prepared, first: date, last: date, warm_up: int) -> dict[str, slice]:
+def windows_of(prepared: Prepared, first: date, last: date, warm_up: int) -> dict[str, slice]:
+    """Return each symbol's rows of a run, without the symbols that have too few."""
     windows = {}
     for symbol, feed in prepared.feeds.items():
         rows = feed.window(first, last, warm_up)
@@ -268,30 +269,16 @@ def first_ready(bars: Mapping[str, Bars], first: date, last: date, warm_up: int)
     return max(first, min(ready))
 
 
-_WARM_UPS: WeakKeyDictionary[type[Strategy], dict[str, int]] = WeakKeyDictionary()
-
-
 def warm_up_bars(
     strategy: type[Strategy], params: Mapping[str, Any], symbols: tuple[str, ...]
 ) -> int:
     """Return how many bars a strategy wants before it trades, with these parameters.
 
-    Found by constructing it once over empty feeds, so that the number is the same in a fold, a
+    Found by constructing it once over no bars, so that the number is the same in a fold, a
     backtest and a wake.
     """
-    # By class, not by its name: a notebook defines the same name again with other lines.
-    known = _WARM_UPS.setdefault(strategy, {})
-    key = repr((sorted(params.items()), symbols))
-    if key not in known:
-        cerebro = bt.Cerebro(stdstats=False, runonce=False, preload=False)
-        empty = columns_of(datetime=np.empty(0), factor=np.empty(0), dividend=np.empty(0))
-        for symbol in symbols:
-            cerebro.adddata(ArrayData(dataname=empty, timeframe=bt.TimeFrame.Days), name=symbol)
-        cerebro.addstrategy(strategy, **params)
-        with blamed(strategy, params):
-            made = cerebro.run()[0]
-        known[key] = max(int(made.warm_up), made._minperiod)  # fewer have no line values at all
-    return known[key]
+    with blamed(strategy, params):
+        return plans_of(strategy).plan(params, symbols).warm_up
 
 
 def _is_number(value: Any) -> bool:

@@ -16,30 +16,31 @@ from iverson.execution import corporate_actions, costs, fills, ticks
 from iverson.research import kernel, kernel_broker, kernel_fills, kernel_state
 from iverson.risk import rules, sizing
 
-_SHARED = (
-    ticks.tick_size, ticks.round_down, ticks.round_up,
-    fills.limit_at_open, fills.limit_inside, fills.stop_at_open, fills.stop_inside,
-    fills.high_first, fills.exit_path,
-    costs.half_spread, costs.commission, corporate_actions.whole,
-    rules.exceeds, rules.has_fallen, rules.total_risk, rules.allowed_loss, sizing.shares,
-)  # fmt: skip
 _SOURCES = (
     ticks, fills, costs, corporate_actions, rules, sizing,
     kernel, kernel_broker, kernel_fills, kernel_state,
 )  # fmt: skip
 
 
-_OWN = (
-    kernel.highest, kernel.halts, kernel.expire_positions, kernel.review, kernel.sized,
-    kernel.exposure, kernel.add, kernel.place, kernel.is_faulty,
-    kernel_broker.broker_step, kernel_broker.expire, kernel_broker.withdraw_entries,
-    kernel_broker.close_all, kernel_broker.corporate_actions, kernel_broker.convert,
-    kernel_broker.match, kernel_broker.legs_at_open, kernel_broker.legs_inside,
-    kernel_broker.entry_at_open, kernel_broker.entry_inside, kernel_broker.fitting,
-    kernel_broker.through,
+# Called, not inlined: inlined, they would take the compiler twice as long.
+_PARTS = (
+    ticks.tick_size, ticks.round_down, ticks.round_up,
+    fills.limit_at_open, fills.limit_inside, fills.stop_at_open, fills.stop_inside,
+    fills.high_first, fills.exit_path,
+    costs.half_spread, costs.commission, corporate_actions.whole,
+    rules.exceeds, rules.total_risk, sizing.shares,
+    kernel.halts, kernel.highest, kernel.expire_positions,
+    rules.has_fallen, rules.allowed_loss,
+    kernel_broker.broker_step,
+    kernel.review, kernel.correlated, kernel.sized, kernel.exposure, kernel.add, kernel.place,
+    kernel.is_faulty,
+    kernel_broker.expire, kernel_broker.withdraw_entries, kernel_broker.close_all,
+    kernel_broker.corporate_actions, kernel_broker.convert, kernel_broker.match,
+    kernel_broker.legs_at_open, kernel_broker.legs_inside, kernel_broker.entry_at_open,
+    kernel_broker.entry_inside, kernel_broker.fitting, kernel_broker.through,
     kernel_fills.enter, kernel_fills.leave, kernel_fills.leave_at_limit, kernel_fills.worse,
-    kernel_fills.settle, kernel_fills.fee_of, kernel_fills.buying_power,
-    kernel_fills.drop_finished, kernel_fills.closed_pnl,
+    kernel_fills.settle, kernel_fills.fee_of, kernel_fills.buying_power, kernel_fills.closed_pnl,
+    kernel_fills.touch, kernel_fills.join, kernel_fills.drop_finished, kernel_fills.remove,
 )  # fmt: skip
 
 
@@ -62,8 +63,9 @@ def compiled_grid() -> Any:
 
 def _machine_code(function: Any) -> Any:
     numba = import_module("numba")
-    for part in (*_SHARED, *_OWN):
-        import_module("numba.extending").register_jitable(forceinline=True, _nrt=False)(part)
+    register = import_module("numba.extending").register_jitable
+    for part in _PARTS:
+        register(_nrt=False)(part)
     made = numba.njit(function, nogil=True, _nrt=False)
     _keep(made)
     return made
@@ -75,8 +77,8 @@ def _keep(made: Any) -> None:
     Numba itself looks at the file of `run` alone. Where its cache has no place or another shape,
     nothing is kept: exact, and some seconds slower in each process.
     """
-    sources = b"".join(Path(str(m.__file__)).read_bytes() for m in _SOURCES)
-    digest = hashlib.sha256(sources).hexdigest()
+    files = (__file__, *(str(module.__file__) for module in _SOURCES))
+    digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
     try:
         made.enable_caching()
         index = made._cache._cache_file  # noqa: SLF001 (numba)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # ruff: noqa: PLR0917 (numba takes no keyword-only arguments)
-"""One fill over arrays: what it costs, what it does to the account, its bracket and its trade.
+"""One fill over records: what it costs, what it does to the account, its bracket and its trade.
 
 As in `kernel_broker`, each function follows the broker's float operation for float operation.
 """
@@ -12,79 +12,83 @@ import math
 from iverson.execution.costs import commission, half_spread
 from iverson.execution.orders import CHEAPEST
 from iverson.execution.ticks import round_down, round_up
-from iverson.research.kernel_state import Market, Span, State, Terms
+from iverson.research.kernel_state import Ints, Record, Records, Span, State
 
 _DOLLARS = 1e-6
 
 
 def enter(
     t: int, s: int, paid: float, size: int,
-    market: Market, span: Span, terms: Terms, state: State,
+    market: Records, span: Span, terms: Record, state: State,
 ) -> int:  # fmt: skip
     """Fill an entry as `EquityBroker.fill`; one that cannot be paid is ended. Returns shares."""
+    bracket, account = state.brackets[s], state.account[0]
     power = buying_power(t, s, paid, market, span, state)
     if size * paid > power + _DOLLARS:
-        state.waiting[s] = False
+        bracket.waiting = False
         drop_finished(s, state)
         return 0
-    signed = size * state.direction[s]
+    signed = size * bracket.direction
     fee = fee_of(signed, paid, terms)
-    state.cash[0] -= signed * paid + fee
-    if state.entered[s] < 0:
-        state.entered[s] = span.ordinal[t]
-    state.held[s] += signed
-    state.left[s] -= size
-    state.waiting[s] = state.left[s] > 0
-    state.commission[s] += fee
-    state.entry_value[s] += size * paid
+    account.cash -= signed * paid + fee
+    if bracket.entered < 0:
+        bracket.entered = span.steps[t].ordinal
+    bracket.held += signed
+    bracket.left -= size
+    bracket.waiting = bracket.left > 0
+    bracket.commission += fee
+    bracket.entry_value += size * paid
     return size
 
 
-def leave(s: int, price: float, size: int, terms: Terms, state: State) -> int:
+def leave(s: int, price: float, size: int, terms: Record, state: State) -> int:
     """Fill a leg that takes what it gets: half the spread worse. Returns shares."""
     if size <= 0:
         return 0
-    return settle(s, worse(s, price, terms, state), size, terms, state)
+    return settle(s, worse(state.brackets[s].direction, price, terms), size, terms, state)
 
 
-def leave_at_limit(s: int, price: float, size: int, taker: bool, terms: Terms, state: State) -> int:
+def leave_at_limit(
+    s: int, price: float, size: int, taker: bool, terms: Record, state: State
+) -> int:
     """Fill the target; a taker pays half the spread, never beyond the limit. Returns shares."""
     if size <= 0:
         return 0
     paid = price
     if taker:
-        paid = worse(s, price, terms, state)
-        limit = state.target[s]
-        paid = max(paid, limit) if state.direction[s] > 0 else min(paid, limit)
+        direction, limit = state.brackets[s].direction, state.brackets[s].target
+        paid = worse(direction, price, terms)
+        paid = max(paid, limit) if direction > 0 else min(paid, limit)
     return settle(s, paid, size, terms, state)
 
 
-def worse(s: int, price: float, terms: Terms, state: State) -> float:
+def worse(direction: int, price: float, terms: Record) -> float:
     """Return what a leg pays or gets as a taker: `orders.taken_price` without a limit."""
     half = half_spread(price, terms.spread_bps)
-    if state.direction[s] < 0:
+    if direction < 0:
         return round_up(price + half)
     return max(round_down(price - half), CHEAPEST)
 
 
-def settle(s: int, paid: float, size: int, terms: Terms, state: State) -> int:
+def settle(s: int, paid: float, size: int, terms: Record, state: State) -> int:
     """Book an exit; what was not entered yet is cancelled, the trade is being left."""
-    signed = -size * state.direction[s]
+    bracket, account = state.brackets[s], state.account[0]
+    signed = -size * bracket.direction
     fee = fee_of(signed, paid, terms)
-    state.cash[0] -= signed * paid + fee
+    account.cash -= signed * paid + fee
     closed_fee = fee * size / size  # as the broker splits a fee; not always the fee itself
-    state.commission[s] += closed_fee + (fee - closed_fee)
-    state.exit_value[s] += size * paid
-    state.held[s] += signed
-    state.waiting[s] = False
-    if state.held[s] == 0:
-        state.pnl[state.counts[2]] = closed_pnl(s, state)
-        state.counts[2] += 1
+    bracket.commission += closed_fee + (fee - closed_fee)
+    bracket.exit_value += size * paid
+    bracket.held += signed
+    bracket.waiting = False
+    if bracket.held == 0:
+        state.pnl[account.trades] = closed_pnl(bracket)
+        account.trades += 1
         drop_finished(s, state)
     return size
 
 
-def fee_of(signed: int, paid: float, terms: Terms) -> float:
+def fee_of(signed: int, paid: float, terms: Record) -> float:
     """Return the commission of one fill."""
     return commission(
         signed < 0, abs(signed), paid, terms.commission_per_share, terms.minimum_commission,
@@ -93,43 +97,82 @@ def fee_of(signed: int, paid: float, terms: Terms) -> float:
 
 
 def buying_power(
-    t: int, leave_out: int, at: float, market: Market, span: Span, state: State
+    t: int, leave_out: int, at: float, market: Records, span: Span, state: State
 ) -> float:
     """Return the broker's buying power without one waiting bracket; NaN `at`: at the mark."""
-    equity, committed = state.cash[0], 0.0
-    for n in range(state.counts[1]):
-        s = state.known[n]
-        if state.held[s] != 0:
-            mark = market.close[span.row[t, s]]
+    account = state.account[0]
+    equity, committed = account.cash, 0.0
+    for n in range(account.working):
+        s = state.by_rank[n]
+        held = state.brackets[s].held
+        if held != 0:
+            mark = market[span.row[t, s]].close
             if s == leave_out and not math.isnan(at):
                 mark = at
-            equity += state.held[s] * mark
-            committed += abs(state.held[s]) * mark
-    for n in range(state.counts[0]):
+            equity += held * mark
+            committed += abs(held) * mark
+    for n in range(account.working):
         s = state.queue[n]
-        if s != leave_out and state.waiting[s]:
-            committed += state.left[s] * state.limit[s]
+        if s != leave_out and state.brackets[s].waiting:
+            committed += state.brackets[s].left * state.brackets[s].limit
     power: float = equity - committed
     return power
 
 
+def closed_pnl(bracket: Record) -> float:
+    """Return what a round trip made, as `TradeBuilder`."""
+    gross = bracket.direction * (bracket.exit_value - bracket.entry_value)
+    pnl: float = gross + bracket.dividends - bracket.commission
+    return pnl
+
+
+# -- which symbols have a bracket ------------------------------------------------------------------
+
+
+def join(s: int, state: State) -> None:
+    """Put a symbol's bracket into the three lists."""
+    touch(s, state)
+    account, bracket = state.account[0], state.brackets[s]
+    state.queue[account.working] = s
+    n = account.working
+    while n > 0 and state.by_symbol[n - 1] > s:
+        state.by_symbol[n] = state.by_symbol[n - 1]
+        n -= 1
+    state.by_symbol[n] = s
+    n = account.working
+    while n > 0 and state.brackets[state.by_rank[n - 1]].rank > bracket.rank:
+        state.by_rank[n] = state.by_rank[n - 1]
+        n -= 1
+    state.by_rank[n] = s
+    account.working += 1
+
+
+def touch(s: int, state: State) -> None:
+    """Give a symbol its place among the broker's positions, when it is first asked about."""
+    account, bracket = state.account[0], state.brackets[s]
+    if not bracket.seen:
+        bracket.seen = True
+        bracket.rank = account.known
+        account.known += 1
+
+
 def drop_finished(s: int, state: State) -> bool:
     """Forget a bracket that holds nothing and waits for nothing; say whether it was."""
-    if state.held[s] != 0 or state.waiting[s]:
+    account, bracket = state.account[0], state.brackets[s]
+    if bracket.held != 0 or bracket.waiting or not remove(s, account.working, state.queue):
         return False
+    remove(s, account.working, state.by_symbol)
+    remove(s, account.working, state.by_rank)
+    account.working -= 1
+    return True
+
+
+def remove(s: int, length: int, symbols: Ints) -> bool:
+    """Take a symbol out of a list; say whether it was there."""
     found = False
-    for n in range(state.counts[0]):
+    for n in range(length):
         if found:
-            state.queue[n - 1] = state.queue[n]
-        elif state.queue[n] == s:
+            symbols[n - 1] = symbols[n]
+        elif symbols[n] == s:
             found = True
-    if found:
-        state.counts[0] -= 1
     return found
-
-
-def closed_pnl(s: int, state: State) -> float:
-    """Return what a round trip made, as `TradeBuilder`."""
-    gross = state.direction[s] * (state.exit_value[s] - state.entry_value[s])
-    pnl: float = gross + state.dividends[s] - state.commission[s]
-    return pnl

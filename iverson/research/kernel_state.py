@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the sweep kernel reads and keeps: named tuples of arrays, which numba takes as they are.
+"""What the sweep kernel reads and keeps: records of numpy, which numba takes as they are.
 
-`Market` is the same for every run over the same bars, `Span` for every run over the same sessions,
-`Terms` for every run of one setup, `Signals` for one parameter set. `State` is made anew for each
-run and is the only thing that changes.
+The market is the same for every run over the same bars, `Span` for every run over the same
+sessions, the terms and the rules for every run of one setup, the signals for one parameter set.
+`State` is made anew for each run and is the only thing that changes.
 
-Bars are addressed by *row*: the symbols' bars one after another in flat columns. A *step* is one
-instant of a span at which some symbol printed a bar.
+Bars are addressed by *row*: the symbols' bars one after another. A *step* is one instant of a span
+at which some symbol printed a bar.
+
+Records and not one array a number: machine code hands a record on as one address, so it is made in
+a fraction of the time.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,140 +22,99 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Records = Any  # an array of records, of one of the dtypes below
+Record = Any  # one of them; in machine code its fields are attributes
 
-# Rules, by the code that stands for them in `Terms.rules`.
+# Rules that deny, by the code that stands for them.
 LONG_ONLY, ONE_SYSTEM, MAX_POSITIONS, STOP_DISTANCE, CORRELATION, OPEN_RISK = range(6)
-DRAWDOWN_HALT, DAILY_LOSS_HALT = 6, 7
 
-# How a run ends.
+# How a run ends, or why it waits.
 DONE, UNDECIDED, CORRELATION_WANTED = 0, 1, 2
 
 
-class Market(NamedTuple):
-    """Columns over all rows, as the broker quotes them: raw dollars and shares."""
+def _record(
+    *more: tuple[Any, ...], floats: str = "", ints: str = "", flags: str = ""
+) -> np.dtype[np.void]:
+    kinds = ((floats, np.float64), (ints, np.int64), (flags, np.bool_))
+    fields = [(name, kind) for names, kind in kinds for name in names.split()]
+    return np.dtype([*more, *fields], align=True)
 
-    open: Floats
-    high: Floats
-    low: Floats
-    close: Floats
-    volume: Floats
-    factor: Floats
-    dividend: Floats
-    average_volume: Floats
+
+# By row, as the broker quotes it: raw dollars and shares.
+MARKET = _record(floats="open high low close volume factor dividend average_volume")
+
+# By step. `number` is the date number, `at` and `until` microseconds: until when a daily loss of
+# this step forbids entries. `ordinal` counts sessions, `valid` is the date number to which an entry
+# decided here lives, `oldest` the first step that counts for the high.
+STEP = _record(floats="number valid", ints="at until ordinal oldest")
+
+# The numbers of a setup. A limit of a halt that is not there is NaN; `max_sessions` -1: no time
+# limit; `compensated`: Python >= 3.12 adds floats up with compensation.
+TERMS = _record(
+    ("risk", np.float64, (5,)),
+    floats="through_ticks volume_share spread_bps commission_per_share minimum_commission sec_fee"
+    " taf_per_share taf_cap cat_per_share notional volume drawdown loss loss_usd",
+    ints="reading max_sessions release_after",
+    flags="drawdown_flattens loss_flattens compensated",
+)
+
+# The signals of one parameter set, in the order in which the spine brings them to the gate.
+SIGNAL = _record(floats="limit stop target", ints="step symbol direction confidence")
+
+# `working` is the length of the state's lists, `known` how many symbols ever had a bracket.
+# `step`, `signal` and `reviewing` say where a run goes on that waited for a correlation.
+ACCOUNT = _record(
+    floats="cash",
+    ints="working known trades step signal high first_high drawdown_since loss_until",
+    flags="reviewing",
+)
+
+# By symbol, one at most: `held` is signed, `left` what the entry still wants, `risk` the planned
+# dollars a share, `entered` the number of the session of the first fill, -1 before it. `rank` is
+# the place among the symbols that ever had a bracket, `seen` whether this one has.
+BRACKET = _record(
+    floats="limit valid risk stop target entry_value exit_value commission dividends",
+    ints="held left direction entered rank",
+    flags="waiting triggered leaves_at_close seen",
+)
 
 
 class Span(NamedTuple):
-    """Arrays by step; `row` and `printed` are (steps, symbols), row -1 before the first bar.
+    """A span's steps; `row` and `printed` are (steps, symbols), row -1 before the first bar."""
 
-    `until` is when a daily loss of that step would let entries go on, `valid` the date number to
-    which an entry decided at that step lives, `oldest` the first step that counts for the high.
-    """
-
+    steps: Records
     row: Ints
     printed: Flags
-    number: Floats
-    at: Ints
-    until: Ints
-    ordinal: Ints
-    valid: Floats
-    oldest: Ints
-    open_for_entries: Flags
-
-
-class Terms(NamedTuple):
-    """The numbers of one setup; `rules` (n, 3): code, limit, second limit."""
-
-    cash: float
-    through_ticks: float
-    volume_share: float
-    reading: int
-    spread_bps: float
-    commission_per_share: float
-    minimum_commission: float
-    sec_fee: float
-    taf_per_share: float
-    taf_cap: float
-    cat_per_share: float
-    risk: Floats
-    notional: float
-    volume: float
-    rules: Floats
-    max_sessions: int  # -1: no time limit
-    release_after: int
-    compensated: bool  # Python >= 3.12 adds floats up with compensation
-
-
-class Signals(NamedTuple):
-    """The signals of one parameter set in the order in which the spine brings them to the gate."""
-
-    step: Ints
-    symbol: Ints
-    direction: Ints
-    confidence: Ints
-    limit: Floats
-    stop: Floats
-    target: Floats  # NaN: none
 
 
 class State(NamedTuple):
-    """An account and its brackets, one a symbol at most; arrays by symbol unless said otherwise.
+    """An account and its brackets.
 
-    `queue` and `known` keep symbols in the order in which the broker keeps brackets and positions.
+    The symbols with a bracket stand in three lists: in the order in which the broker keeps its
+    brackets (`queue`), in the order of the symbols, and in that of the broker's positions.
     """
 
-    cash: Floats  # (1,)
-    counts: Ints  # (3,): length of `queue`, of `known`, number of trades
+    account: Records  # (1,)
+    brackets: Records  # (symbols,)
     queue: Ints
-    known: Ints
-    is_known: Flags
-    # the bracket
-    held: Ints  # signed
-    waiting: Flags
-    left: Ints  # shares the entry still wants
-    direction: Ints
-    limit: Floats
-    valid: Floats
-    risk: Floats  # planned dollars a share
-    stop: Floats
-    target: Floats
-    triggered: Flags
-    leaves_at_close: Flags
-    entered: Ints  # the session's number, -1 before the first fill
-    # its round trip
-    entry_value: Floats
-    exit_value: Floats
-    commission: Floats
-    dividends: Floats
-    # by trade, by step
-    pnl: Floats
-    equity: Floats
+    by_symbol: Ints
+    by_rank: Ints
+    pnl: Floats  # by trade
+    equity: Floats  # by step
 
 
 def new_state(symbols: int, steps: int, signals: int, cash: float) -> State:
     """Return an account before its first step."""
-    floats = [np.zeros(symbols) for _ in range(9)]
+    account = np.zeros(1, ACCOUNT)
+    account["cash"] = cash
+    account["drawdown_since"] = account["loss_until"] = -1
+    lists = np.zeros((3, symbols), dtype=np.int64)
     return State(
-        cash=np.array([cash], dtype=np.float64),
-        counts=np.zeros(3, dtype=np.int64),
-        queue=np.zeros(symbols, dtype=np.int64),
-        known=np.zeros(symbols, dtype=np.int64),
-        is_known=np.zeros(symbols, dtype=np.bool_),
-        held=np.zeros(symbols, dtype=np.int64),
-        waiting=np.zeros(symbols, dtype=np.bool_),
-        left=np.zeros(symbols, dtype=np.int64),
-        direction=np.zeros(symbols, dtype=np.int64),
-        limit=floats[0],
-        valid=floats[1],
-        risk=floats[2],
-        stop=floats[3],
-        target=floats[4],
-        triggered=np.zeros(symbols, dtype=np.bool_),
-        leaves_at_close=np.zeros(symbols, dtype=np.bool_),
-        entered=np.zeros(symbols, dtype=np.int64),
-        entry_value=floats[5],
-        exit_value=floats[6],
-        commission=floats[7],
-        dividends=floats[8],
-        pnl=np.zeros(signals),  # a signal makes one round trip at most
-        equity=np.zeros(steps),
+        account=account,
+        brackets=np.zeros(symbols, BRACKET),
+        queue=lists[0],
+        by_symbol=lists[1],
+        by_rank=lists[2],
+        pnl=np.empty(signals),  # a signal makes one round trip at most
+        equity=np.empty(steps),
     )

@@ -9,31 +9,25 @@ the search: every number that is reported is Backtrader's.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from iverson.errors import IversonError
 from iverson.monitoring.metrics import OBJECTIVES, cagr, sharpe, total_return, years_between
-from iverson.research import backtest
-from iverson.research.backtest import Prepared, Setup, simulate, warm_up_bars
+from iverson.research.backtest import Prepared, Setup, simulate
 from iverson.research.failures import refuse_faults
-from iverson.research.kernel_state import CORRELATION_WANTED, DONE, Floats, Signals, new_state
+from iverson.research.kernel_state import CORRELATION_WANTED, DONE, Floats, new_state
 from iverson.research.search import Score, Task, best
-from iverson.research.sweep_limits import (
-    explain,
-    setup_param,
-    terms_of,
-    why_not_instance,
-    why_not_params,
-)
-from iverson.research.sweep_lines import EntryColumns, Unreadable, columns
-from iverson.research.sweep_tables import Bench, Stretch, Unusual, pair_table
+from iverson.research.sweep_limits import explain, numbers_of, setup_param, why_not_params
+from iverson.research.sweep_signals import Found, signals_of
+from iverson.research.sweep_tables import Bench, Unusual
 
-__all__ = ["SweepMismatch", "engine_score", "explain", "score_of", "sweep"]
+__all__ = ["SweepMismatch", "engine_score", "explain", "kernel_runs", "score_of", "sweep"]
+
+# What a run leaves behind: start, equity of each session, dollars of each trade, bars.
+Run = tuple[float, Floats, Floats, int]
 
 
 class SweepMismatch(IversonError):
@@ -52,7 +46,7 @@ def sweep(task: Task, prepared: Prepared, *, verify: bool = True) -> list[Score]
     """
     if explain(task.setup, prepared) is not None:
         return [engine_score(task, params, prepared) for params in task.sets]
-    runs = _runs(task, prepared)
+    runs = kernel_runs(task, prepared)
     scores = [
         engine_score(task, params, prepared) if run is None else score_of(task, params, run)
         for params, run in zip(task.sets, runs, strict=True)
@@ -65,7 +59,7 @@ def sweep(task: Task, prepared: Prepared, *, verify: bool = True) -> list[Score]
     return scores
 
 
-def score_of(task: Task, params: Mapping[str, Any], run: _Run) -> Score:
+def score_of(task: Task, params: Mapping[str, Any], run: Run) -> Score:
     """Score what a run left behind: equity by session, dollars by trade."""
     start, marks, pnl, bars = run
     equity = np.r_[start, marks]
@@ -81,15 +75,12 @@ def score_of(task: Task, params: Mapping[str, Any], run: _Run) -> Score:
     )
 
 
-_Run = tuple[float, Floats, Floats, int]
-
-
 def engine_score(task: Task, params: Mapping[str, Any], prepared: Prepared) -> Score:
     """Score one set by running every bar through Backtrader."""
     return score_of(task, params, _simulated(task, params, prepared))
 
 
-def _simulated(task: Task, params: Mapping[str, Any], prepared: Prepared) -> _Run:
+def _simulated(task: Task, params: Mapping[str, Any], prepared: Prepared) -> Run:
     setup = task.setup.with_params(params)
     outcome = simulate(setup, prepared, first=task.first, last=task.last, full=False)
     refuse_faults(outcome.record, setup.strategy, setup.params)
@@ -121,128 +112,44 @@ def _compare(task: Task, params: Mapping[str, Any], run: Any, prepared: Prepared
 # -- one run ---------------------------------------------------------------------------------------
 
 
-def _runs(task: Task, prepared: Prepared) -> list[_Run | None]:
-    """Run every set, those that read the same windows of bars one after another."""
+def kernel_runs(task: Task, prepared: Prepared) -> list[Run | None]:
+    """Run every set of a batch by the kernel; None: this one is for the engine."""
     setups = [task.setup.with_params(params) for params in task.sets]
-    symbols = tuple(prepared.feeds)
-    order = sorted(range(len(setups)), key=lambda n: _warm_up(setups[n], symbols))
-    found: list[_Run | None] = [None] * len(setups)
-    for place in order:
-        found[place] = _kernel(setups[place], task, prepared)
-    return found
-
-
-def _warm_up(setup: Setup, symbols: tuple[str, ...]) -> int:
-    try:
-        return warm_up_bars(setup.strategy, setup.params, symbols)
-    except Exception:  # noqa: BLE001 (the engine meets it too, and has the words for it)
-        return 0
-
-
-def _kernel(setup: Setup, task: Task, prepared: Prepared) -> _Run | None:
-    """Run one set by the kernel; None: this one is for the engine."""
-    if why_not_params(setup) is not None:
-        return None
+    ours = [place for place, setup in enumerate(setups) if why_not_params(setup) is None]
     bench = _bench(prepared)
-    try:
-        made = _constructed(setup, task, prepared, bench)
-        if made is None:
-            return None
-        strategy, windows = made
-        stretch = bench.stretch(task.first, task.last, windows)
-        found = signals_of(columns(strategy), stretch, bench, int(strategy.warm_up))
-        return None if found is None else _run(setup, found, stretch, bench)
-    except (Unreadable, Unusual):
-        return None
+    runs: list[Run | None] = [None] * len(setups)
+    for one in signals_of([setups[n] for n in ours], bench, task.first, task.last):
+        place = ours[one.place]
+        runs[place] = _run(setups[place], one, bench)
+    return runs
 
 
-def _constructed(
-    setup: Setup, task: Task, prepared: Prepared, bench: Bench
-) -> tuple[Any, dict[str, slice]] | None:
-    """Return the strategy with its lines computed; None when it fails, or changes its own ways."""
-    try:
-        warm_up = warm_up_bars(setup.strategy, setup.params, bench.symbols)
-        windows = backtest._windows(prepared, task.first, task.last, warm_up)  # noqa: SLF001
-        strategy = bench.sheets.computed(setup, windows)
-    except Exception:  # noqa: BLE001 (the engine meets it too, and has the words for it)
-        return None
-    return None if why_not_instance(strategy) is not None else (strategy, windows)
-
-
-def _run(setup: Setup, signals: Signals, stretch: Stretch, bench: Bench) -> _Run | None:
+def _run(setup: Setup, found: Found, bench: Bench) -> Run | None:
     from iverson.research.kernel_code import compiled
 
-    terms, correlated, hours = terms_of(setup)
-    market = bench.market(setup.sizing.volume_sessions)
-    span = stretch.span(hours=hours, entry_sessions=setup_param(setup, "entry_sessions"))
-    count = len(stretch.symbols)
-    pairs = stretch.pairs.setdefault(
-        correlated, (np.full((count, count), -1, dtype=np.int64), np.zeros((0, len(span.number))))
-    )
-    run = compiled()
+    signals, stretch = found.signals, found.stretch
+    if signals is None or stretch is None:
+        return None
+    numbers = numbers_of(setup)
+    try:
+        market = bench.market(setup.sizing.volume_sessions)
+    except Unusual:
+        return None
+    wait = setup_param(setup, "entry_sessions")
+    span = stretch.span(hours=numbers.hours, entry_sessions=wait)
+    pairs = stretch.correlated(bench, numbers.lookback, numbers.shared)
+    state = new_state(len(stretch.symbols), len(span.steps), len(signals), setup.cash)
     while True:
-        state = new_state(count, len(span.number), len(signals.step), terms.cash)
-        how, one, other = run(market, span, terms, signals, state, pairs[1], pairs[0])
+        how, one, other = compiled()(
+            market, span, numbers.terms, numbers.rules, signals, state, pairs.table, pairs.numbers
+        )
         if how != CORRELATION_WANTED:
             break
-        pairs[0][one, other] = pairs[0][other, one] = len(pairs[1])
-        pairs = stretch.pairs[correlated] = (
-            pairs[0], pair_table(bench, stretch, pairs[0], correlated)
-        )  # fmt: skip
+        pairs.add(one, other)
     if how != DONE:
         return None
-    return setup.cash + 0, state.equity, state.pnl[: state.counts[2]], stretch.bars
-
-
-def signals_of(entries: Any, stretch: Stretch, bench: Bench, warm_up: int) -> Signals | None:
-    """Return the signals that reach the gate, in its order; None when one of them is faulty."""
-    from iverson.research.kernel_code import compiled_grid
-
-    parts = [_of_entry(entry, stretch, bench, warm_up) for entry in entries]
-    if not parts:
-        parts = [_nothing()]
-    step, symbol, direction, confidence, limit, stop, target = (
-        np.concatenate(column) for column in zip(*parts, strict=True)
-    )
-    whole = np.isin(confidence, (1.0, 2.0, 3.0, 4.0, 5.0)).all()
-    if not whole or not compiled_grid()(direction, limit, stop, target):
-        return None
-    target[target < 0] = math.nan
-    # stable: the symbols in their order, and the entries of one in theirs, decide between equals
-    order = np.lexsort((-confidence, step))
-    return Signals(
-        step[order], symbol[order], direction[order], confidence[order].astype(np.int64),
-        limit[order], stop[order], target[order],
-    )  # fmt: skip
-
-
-def _nothing() -> tuple[NDArray[Any], ...]:
-    return (*(np.zeros(0, dtype=np.int64) for _ in range(3)), *(np.zeros(0) for _ in range(4)))
-
-
-def _of_entry(
-    entry: EntryColumns, stretch: Stretch, bench: Bench, warm_up: int
-) -> tuple[NDArray[Any], ...]:
-    steps = stretch.steps[entry.symbol]
-    ready = steps >= 0
-    ready[: max(0, warm_up)] = False
-    ready &= stretch.open_for_entries[steps]
-    ready &= (entry.confidence != 0.0) & ~np.isnan(entry.confidence)
-    at = np.flatnonzero(ready)
-    factor = bench.columns["factor"][stretch.starts[entry.symbol] + at]
-    target = np.full(len(at), -1.0)  # none
-    if entry.target is not None:
-        target = entry.target[at] / factor
-        target[~(target > 0.0)] = 0.0  # a fault, whatever it is
-    return (
-        steps[at],
-        np.full(len(at), entry.symbol, dtype=np.int64),
-        np.full(len(at), entry.direction, dtype=np.int64),
-        entry.confidence[at],
-        entry.limit[at] / factor,
-        entry.stop[at] / factor,
-        target,
-    )
+    trades = int(state.account["trades"][0])
+    return setup.cash + 0, state.equity, state.pnl[:trades], stretch.bars
 
 
 _BENCH: list[Bench] = []

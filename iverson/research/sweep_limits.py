@@ -6,8 +6,7 @@ from __future__ import annotations
 import math
 import sys
 from importlib.util import find_spec
-from inspect import isfunction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,14 +16,14 @@ from iverson.market.bars import DAILY
 from iverson.research.backtest import RELEASE_AFTER, Prepared, Setup
 from iverson.research.kernel_state import (
     CORRELATION,
-    DAILY_LOSS_HALT,
-    DRAWDOWN_HALT,
     LONG_ONLY,
     MAX_POSITIONS,
     ONE_SYSTEM,
     OPEN_RISK,
     STOP_DISTANCE,
-    Terms,
+    TERMS,
+    Floats,
+    Records,
 )
 from iverson.risk import rules
 from iverson.risk.sizing import RiskSizing
@@ -37,11 +36,13 @@ _RULES: dict[type, tuple[int, tuple[str, ...]]] = {
     rules.StopDistance: (STOP_DISTANCE, ("limit",)),
     rules.Correlation: (CORRELATION, ("limit", "lookback", "shared")),
     rules.OpenRisk: (OPEN_RISK, ("limit",)),
-    rules.DrawdownHalt: (DRAWDOWN_HALT, ("limit",)),
-    rules.DailyLossHalt: (DAILY_LOSS_HALT, ("limit", "limit_usd", "hours")),
+}
+_HALTS: dict[type, tuple[str, ...]] = {
+    rules.DrawdownHalt: ("limit", "flatten"),
+    rules.DailyLossHalt: ("limit_usd", "limit", "hours", "flatten"),
 }
 _OWN = {"__init__", "entry", "warm_up"}  # what a strategy may define and stay declarative
-_REPEATED = (DRAWDOWN_HALT, DAILY_LOSS_HALT, CORRELATION)
+_ONCE = (*_HALTS, rules.Correlation)
 
 
 def explain(setup: Setup, prepared: Prepared | None = None) -> str | None:
@@ -61,34 +62,43 @@ def explain(setup: Setup, prepared: Prepared | None = None) -> str | None:
     return _why_not_rules(setup) or _why_not_strategy(setup.strategy) or why_not_params(setup)
 
 
-def terms_of(setup: Setup) -> tuple[Terms, tuple[int, int], float]:
-    """Return a setup's numbers, the correlation's two windows, and the hours of a daily halt."""
-    coded, correlated, hours = [], (1, 2), 24.0
+class Numbers(NamedTuple):
+    """What the kernel reads of a setup; `lookback` and `shared` are the correlation's windows."""
+
+    terms: Records  # (1,)
+    rules: Floats  # (n, 2): code and limit
+    lookback: int
+    shared: int
+    hours: float  # of a daily-loss halt
+
+
+def numbers_of(setup: Setup) -> Numbers:
+    """Return a setup's numbers."""
+    coded: list[tuple[float, float]] = []
+    lookback, shared, hours = 1, 2, 24.0
+    terms = np.zeros(1, TERMS)
+    terms["drawdown"] = terms["loss"] = terms["loss_usd"] = math.nan
     for rule in setup.rules:
-        kind, names = _RULES[type(rule)]
-        values = [getattr(rule.p, name) for name in names]
-        if kind == CORRELATION:
-            correlated = (values[1], values[2])
-        if kind == DAILY_LOSS_HALT:
-            hours = values[2]
-        coded.append([kind, *values[:2], *[0.0] * (2 - len(values[:2]))])
+        if isinstance(rule, rules.DrawdownHalt):
+            terms["drawdown"], terms["drawdown_flattens"] = rule.p.limit, rule.p.flatten
+        elif isinstance(rule, rules.DailyLossHalt):
+            terms["loss"], terms["loss_flattens"] = rule.p.limit, rule.p.flatten
+            terms["loss_usd"], hours = rule.p.limit_usd, rule.p.hours
+        else:
+            kind, names = _RULES[type(rule)]
+            coded.append((kind, getattr(rule.p, names[0]) if names else 0.0))
+        if isinstance(rule, rules.Correlation):
+            lookback, shared = rule.p.lookback, rule.p.shared
+    for name in Costs.__slots__:
+        terms[name] = getattr(setup.costs, name)
     limit = setup_param(setup, "max_sessions")
-    costs = {name: float(getattr(setup.costs, name)) for name in Costs.__slots__}
-    terms = Terms(
-        cash=float(setup.cash),
-        through_ticks=float(setup.through_ticks),
-        volume_share=float(setup.volume_share),
-        reading=READINGS[setup.reading],
-        **costs,
-        risk=np.array(setup.sizing.risk, dtype=np.float64),
-        notional=float(setup.sizing.notional),
-        volume=float(setup.sizing.volume),
-        rules=np.array(coded, dtype=np.float64).reshape(-1, 3),
-        max_sessions=-1 if limit is None else limit,
-        release_after=RELEASE_AFTER,
-        compensated=sys.version_info >= (3, 12),
-    )
-    return terms, correlated, hours
+    terms["max_sessions"] = -1 if limit is None else limit
+    terms["through_ticks"], terms["volume_share"] = setup.through_ticks, setup.volume_share
+    terms["reading"], terms["release_after"] = READINGS[setup.reading], RELEASE_AFTER
+    terms["risk"], terms["notional"] = setup.sizing.risk, setup.sizing.notional
+    terms["volume"] = setup.sizing.volume
+    terms["compensated"] = sys.version_info >= (3, 12)
+    return Numbers(terms, np.array(coded, dtype=np.float64).reshape(-1, 2), lookback, shared, hours)
 
 
 def setup_param(setup: Setup, name: str) -> Any:
@@ -97,27 +107,26 @@ def setup_param(setup: Setup, name: str) -> Any:
 
 
 def _why_not_rules(setup: Setup) -> str | None:
-    kinds = []
-    for rule in setup.rules:
-        if type(rule) not in _RULES:
-            return f"{type(rule).__name__} is a rule of your own"
-        kind, names = _RULES[type(rule)]
-        kinds.append(kind)
-        others = {n: value for n, value in rule.p._getkwargs().items() if n not in names}
-        if any(value is not False for value in others.values()):
-            return f"{rule!r} asks for more than the kernel knows"
-        if not all(_is_plain(getattr(rule.p, name)) for name in names):
+    kinds = [type(rule) for rule in setup.rules]
+    for rule, kind in zip(setup.rules, kinds, strict=True):
+        if kind not in _RULES and kind not in _HALTS:
+            return f"{kind.__name__} is a rule of your own"
+        names = _HALTS[kind] if kind in _HALTS else _RULES[kind][1]
+        values = {name: getattr(rule.p, name) for name in names}
+        if type(values.pop("flatten", False)) is not bool:
+            return f"{rule!r} has a flatten that is neither True nor False"
+        if not all(_is_plain(value) for value in values.values()):
             return f"{rule!r} has a parameter that is no finite number"
-        if kind == CORRELATION and not (
+        if kind is rules.Correlation and not (
             type(rule.p.lookback) is int and type(rule.p.shared) is int
             and rule.p.lookback >= 1 and rule.p.shared >= 2
         ):  # fmt: skip
             return f"{rule!r} has a window that is no whole number of sessions"
-        if kind == DAILY_LOSS_HALT and abs(rule.p.hours) > 1e5:
+        if kind is rules.DailyLossHalt and abs(rule.p.hours) > 1e5:
             return f"{rule!r} halts for more than ten years"
-    if ONE_SYSTEM not in kinds:
+    if rules.OneSystemPerSymbol not in kinds:
         return "without OneSystemPerSymbol a symbol can have several brackets"
-    if any(kinds.count(kind) > 1 for kind in _REPEATED):
+    if any(kinds.count(kind) > 1 for kind in _ONCE):
         return "a halt or the correlation rule is there twice"
     return None
 
@@ -135,14 +144,6 @@ def _why_not_strategy(strategy: type[Strategy]) -> str | None:
     own = next((vars(c)["warm_up"] for c in strategy.__mro__ if "warm_up" in vars(c)), None)
     if own is not vars(Strategy)["warm_up"] and type(own) is not int:
         return f"{strategy.__name__} has a warm_up that is no whole number"
-    return None
-
-
-def why_not_instance(strategy: Any) -> str | None:
-    """Say what a strategy replaced while it was made, None for nothing."""
-    for name in vars(strategy):
-        if isfunction(getattr(Strategy, name, None)):
-            return f"{type(strategy).__name__} replaces {name}() in its __init__"
     return None
 
 

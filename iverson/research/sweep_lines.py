@@ -1,28 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A strategy's entry lines as arrays: constructed and computed by Backtrader, never walked.
 
-The strategy is made over the same window of bars as in a backtest and its indicators are computed
-in the same one pass; what the spine would read bar by bar is read here whole.
+What the spine would read bar by bar is read here whole. A strategy is constructed once for a
+parameter set and becomes a `Plan`: names of lines, which are computed over one window of bars after
+another, and equal ones once.
 """
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from inspect import isfunction
+from typing import TYPE_CHECKING, Any
 
 import backtrader as bt
 import numpy as np
-from backtrader.linebuffer import LineActions
 from numpy.typing import NDArray
 
-from iverson.engine import once
-from iverson.engine.passes import pass_of
-from iverson.research.backtest import Prepared, Setup
-from iverson.research.sweep_memo import Memo, children
+from iverson.research.construction import construct, over_any, over_nothing
+from iverson.research.kernel_state import Floats
+from iverson.research.sweep_memo import Memo, Unnamed, children
+from iverson.strategy import Strategy
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from iverson.research.backtest import Prepared, Setup  # which asks here for the warm-up
+
+_PARTS = ("confidence", "limit", "stop", "target")
 
 
 class Unreadable(Exception):
@@ -44,143 +48,189 @@ class EntryColumns:
     target: Floats | None
 
 
-class Sheets:
-    """Strategies constructed once for each parameter set, fed with one window after another.
+@dataclass(frozen=True)
+class _Source:
+    """A plain number, or a line and the place of the symbol with whose bars it moves on."""
 
-    Feeding replaces the bars below the lines and computes the lines anew, equal lines once. A
-    strategy with a line that is not known to depend on its bars alone is constructed again for
-    every window.
+    number: float = 0.0
+    line: Any = None
+    clock: int = 0
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """Where the parts of one entry come from; `symbol` counts the strategy's."""
+
+    symbol: int
+    direction: int
+    parts: tuple[_Source | None, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What became of a strategy with one parameter set.
+
+    `warm_up` is what the run needs, `ready` what the spine asks of a symbol, in bars. `alone`: made
+    over one symbol that stands for any. `replaced` names what the strategy replaced of the spine.
+    `names` None: its lines have no names, it has to be constructed for every window.
     """
 
-    def __init__(self, prepared: Prepared) -> None:
-        self._prepared = prepared
-        self._made: dict[tuple[Any, ...], Any] = {}
-        self._trusted: set[type] = set()
-        self._memo = Memo()
-        self._windows = ""
-        self._bars: dict[str, dict[str, Any]] = {}
-
-    def computed(self, setup: Setup, windows: Mapping[str, slice]) -> Any:
-        """Return the strategy of a setup with its lines computed over some windows."""
-        key = (setup.strategy, repr(sorted(setup.params.items())), tuple(windows))
-        known = self._made.get(key)
-        if known is None:
-            known = constructed(setup, self._prepared, windows, compute=False)
-            known = known if is_plain(known) and self._memo.names(known) else _REMAKE
-            self._made[key] = known
-        if known is _REMAKE:
-            return constructed(setup, self._prepared, windows)
-        self._feed(known, windows)
-        if setup.strategy not in self._trusted:
-            self._check(known, setup, windows)
-        return known
-
-    def _feed(self, strategy: Any, windows: Mapping[str, slice]) -> None:
-        key = repr(windows)
-        if key != self._windows:
-            self._windows, self._bars = key, {}
-            self._memo.forget()
-        for data, (symbol, rows) in zip(strategy.datas, windows.items(), strict=True):
-            if symbol not in self._bars:
-                given = self._prepared.feeds[symbol].columns
-                self._bars[symbol] = {name: line[rows] for name, line in given.items()}
-            for name, line in self._bars[symbol].items():
-                getattr(data.lines, name).array = line
-            data.home()
-        self._memo.compute(strategy)
-
-    def _check(self, fed: Any, setup: Setup, windows: Mapping[str, slice]) -> None:
-        """Compare the first strategy of a class that is fed with one made for the window."""
-        fresh = constructed(setup, self._prepared, windows)
-        pairs = zip(columns(fed), columns(fresh), strict=True)
-        if not all(_same(one, other) for one, other in pairs):
-            raise Unreadable("the lines depend on more than the bars below them")
-        self._trusted.add(setup.strategy)
+    warm_up: int
+    ready: int
+    alone: bool
+    replaced: str | None = None
+    names: tuple[int, ...] | None = None
+    entries: tuple[_Entry, ...] = ()
 
 
-_REMAKE = object()
+class Plans:
+    """The plans of one strategy class, and the memo of their lines."""
+
+    def __init__(self, strategy: type[Strategy]) -> None:
+        self._strategy = strategy
+        self._known: dict[Any, Plan] = {}
+        self._alone: dict[str, Plan | None] = {}
+        self.memo = Memo()
+        self.trusted = False
+
+    def plan(self, params: Mapping[str, Any], symbols: tuple[str, ...]) -> Plan:
+        """Return the plan of one set; raises whatever constructing the strategy raises."""
+        key = repr(sorted(params.items()))
+        if key not in self._alone:
+            made = None
+            try:
+                made = over_any(self._strategy, params)
+            except Exception:  # noqa: BLE001 (raised again below, by the strategy as it is)
+                made = None
+            self._alone[key] = None if made is None else self._planned(made, alone=True)
+        found = self._alone[key]
+        if found is not None:
+            return found
+        if (key, symbols) not in self._known:
+            made = over_nothing(self._strategy, params, symbols)
+            self._known[key, symbols] = self._planned(made, alone=False)
+        return self._known[key, symbols]
+
+    def entries(self, plan: Plan, bars: Sequence[Mapping[str, Any]]) -> Iterator[EntryColumns]:
+        """Yield a plan's entries over the bars of its symbols, to which the memo is bound."""
+        assert plan.names is not None
+        self.memo.compute(plan.names)
+        for entry in plan.entries:
+            yield _columns(entry, bars, self.memo.values)
+
+    def _planned(self, made: Any, *, alone: bool) -> Plan:
+        ready = int(made.warm_up)
+        warm_up = max(ready, made._minperiod)  # fewer have no line values at all
+        plan = Plan(warm_up, ready, alone, why_not_instance(made))
+        try:
+            names, lines = self.memo.names(made)
+            entries = tuple(
+                _Entry(
+                    one.symbol,
+                    one.direction,
+                    tuple(part and _named(part, lines) for part in one.parts),
+                )
+                for one in _entries(made)
+            )
+        except (Unnamed, Unreadable):
+            return plan
+        return replace(plan, names=names, entries=entries)
 
 
-class _OnePass(bt.Cerebro):
-    """A Cerebro that computes the indicators, if at all, and goes home."""
-
-    compute = True
-
-    def _runonce(self, runstrats: list[Any]) -> None:
-        if self.compute:
-            for strategy in runstrats:
-                once.compute(strategy, once.Tally())
+def why_not_instance(strategy: Any) -> str | None:
+    """Say what a strategy replaced while it was made, None for nothing."""
+    for name in vars(strategy):
+        if isfunction(getattr(Strategy, name, None)):
+            return f"{type(strategy).__name__} replaces {name}() in its __init__"
+    return None
 
 
-def constructed(
-    setup: Setup, prepared: Prepared, windows: Mapping[str, slice], *, compute: bool = True
-) -> Any:
+def plans_of(strategy: type[Strategy]) -> Plans:
+    """Return the plans of a class: by class, not by its name, which a notebook defines again."""
+    cls: Any = strategy  # Backtrader's comparisons hide from mypy that it is hashable
+    return _plans_of(cls)
+
+
+@lru_cache(maxsize=4)
+def _plans_of(strategy: type[Strategy]) -> Plans:
+    return Plans(strategy)
+
+
+def constructed(setup: Setup, prepared: Prepared, windows: Mapping[str, slice]) -> Any:
     """Return the strategy made over these windows, its lines computed."""
-    cerebro = _OnePass(stdstats=False)
-    cerebro.compute = compute
-    for symbol, rows in windows.items():
-        cerebro.adddata(prepared.feeds[symbol].data(rows), name=symbol)
-    cerebro.addstrategy(setup.strategy, **setup.params)
-    collecting = gc.isenabled()
-    gc.disable()  # thousands of objects come to stay; looking through them finds no garbage
-    try:
-        return cerebro.run()[0]
-    finally:
-        if collecting:
-            gc.enable()
+    feeds = {symbol: prepared.feeds[symbol].data(rows) for symbol, rows in windows.items()}
+    return construct(setup.strategy, setup.params, feeds, compute=True)
 
 
-def is_plain(strategy: Any) -> bool:
-    """Whether every line comes from passes that keep nothing from one window to the next."""
-    left = list(children(strategy))
-    for thing in left:
-        if not isinstance(thing, LineActions):
-            left.extend(children(thing))
-        if pass_of(thing) is None and not _has_no_values(type(thing)):
-            return False
-    return True
-
-
-def _has_no_values(cls: Any) -> bool:
-    """Whether a class has no pass of its own: its lines are bound to those of its parts."""
-    names = ("next", "nextstart", "prenext", "once", "oncestart", "preonce")
-    return issubclass(cls, bt.Indicator) and all(
-        getattr(cls, name) is getattr(bt.Indicator, name) for name in names
-    )
-
-
-def _same(one: EntryColumns, other: EntryColumns) -> bool:
-    pairs = zip(vars(one).values(), vars(other).values(), strict=True)
-    return all(np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in pairs)
-
-
-def columns(strategy: Any) -> Iterator[EntryColumns]:
-    """Yield the entries in the order in which the spine asks them.
+def columns(strategy: Any) -> list[EntryColumns]:
+    """Return the entries of a strategy whose lines are computed, in the order of the spine.
 
     Raises
     ------
     Unreadable: a line that the spine would not read at the bar of its own symbol.
     """
+    bars = [{"datetime": data.lines.datetime.array} for data in strategy.datas]
+    return [_columns(entry, bars, lambda line: line.array) for entry in _entries(strategy)]
+
+
+def same(one: EntryColumns, other: EntryColumns) -> bool:
+    """Whether two entries are equal to the bit."""
+    pairs = zip(vars(one).values(), vars(other).values(), strict=True)
+    return all(np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in pairs)
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def _entries(strategy: Any) -> Iterator[_Entry]:
     clocks = _Clocks(strategy)
-    for symbol, (data, entries) in enumerate(strategy.entries):
+    for symbol, (_, entries) in enumerate(strategy.entries):
         for entry in entries:
             if not isinstance(entry.reason, str):
-                clocks.column(entry.reason, data)
-            yield EntryColumns(
+                clocks.source(entry.reason)
+            parts = (getattr(entry, name) for name in _PARTS)
+            yield _Entry(
                 symbol=symbol,
                 direction=1 if entry.side == "long" else -1,
-                confidence=clocks.column(entry.confidence, data),
-                limit=clocks.column(entry.limit, data),
-                stop=clocks.column(entry.stop, data),
-                target=None if entry.target is None else clocks.column(entry.target, data),
+                parts=tuple(None if part is None else clocks.source(part) for part in parts),
             )
+
+
+def _named(source: _Source, lines: Mapping[int, int]) -> _Source:
+    if source.line is None:
+        return source
+    if id(source.line) not in lines:
+        raise Unnamed
+    return _Source(line=lines[id(source.line)], clock=source.clock)
+
+
+def _columns(entry: _Entry, bars: Sequence[Mapping[str, Any]], values: Any) -> EntryColumns:
+    own = bars[entry.symbol]["datetime"]
+    found: list[Floats | None] = []
+    for source in entry.parts:
+        if source is None:
+            found.append(None)
+            continue
+        if source.line is None:
+            found.append(np.full(len(own), source.number))
+            continue
+        column = np.frombuffer(values(source.line), dtype=np.float64)
+        if source.clock != entry.symbol:
+            column = column[_places(bars[source.clock]["datetime"], own)]
+        if len(column) != len(own):
+            raise Unreadable("a line of an entry has another length than its symbol's bars")
+        found.append(column)
+    confidence, limit, stop, target = found
+    if confidence is None or limit is None or stop is None:
+        raise Unreadable("an entry lacks its confidence, its limit or its stop")
+    return EntryColumns(entry.symbol, entry.direction, confidence, limit, stop, target)
 
 
 class _Clocks:
     """Knows by which symbol's bars each of a strategy's lines moves on."""
 
     def __init__(self, strategy: Any) -> None:
-        self._datas = {id(data): data for data in strategy.datas}
+        self._datas = {id(data): place for place, data in enumerate(strategy.datas)}
         self._clock: dict[int, Any] = {}
         for data in strategy.datas:
             self._clock.update((id(line), data) for line in data.lines)
@@ -189,25 +239,20 @@ class _Clocks:
             self._clock[id(made)] = clock
             self._clock.update((id(line), clock) for line in made.lines)
 
-    def column(self, value: Any, data: Any) -> Floats:
-        """Return a line, or a plain number, as one value for each bar of a symbol."""
+    def source(self, value: Any) -> _Source:
+        """Return where a line, or a plain number, comes from."""
         if not isinstance(value, bt.linebuffer.LineRoot):
             if not isinstance(value, int | float | np.number):
                 raise Unreadable(f"an entry has {value!r}, which is no line and no number")
-            return np.full(data.buflen(), float(value))
+            return _Source(number=float(value))
         line = value if isinstance(value, bt.linebuffer.LineBuffer) else value.lines[0]
-        found = np.frombuffer(line.array, dtype=np.float64)
-        clock = self._data_of(value if id(value) in self._clock else line)
-        if clock is not data:
-            found = found[_places(clock, data)]
-        if len(found) != data.buflen():
-            raise Unreadable("a line of an entry has another length than its symbol's bars")
-        return found
+        clock = self._place_of(value if id(value) in self._clock else line)
+        return _Source(line=line, clock=clock)
 
-    def _data_of(self, thing: Any) -> Any:
+    def _place_of(self, thing: Any) -> int:
         for _ in range(100):
             if id(thing) in self._datas:
-                return thing
+                return self._datas[id(thing)]
             if id(thing) not in self._clock:
                 break
             thing = self._clock[id(thing)]
@@ -216,7 +261,7 @@ class _Clocks:
 
 def _places(clock: Any, data: Any) -> NDArray[np.int64]:
     """Return at which bar of another symbol a line stands at each bar of this one."""
-    theirs, mine = (np.frombuffer(one.lines.datetime.array) for one in (clock, data))
+    theirs, mine = (np.frombuffer(one, dtype=np.float64) for one in (clock, data))
     places = np.searchsorted(theirs, mine, side="right") - 1
     if (places < 0).any():
         raise Unreadable("a line of an entry begins later than its symbol's bars")

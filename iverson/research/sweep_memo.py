@@ -3,118 +3,154 @@
 
 Every line of a strategy's is named by what makes it: its class, its numbers, and the names of the
 lines it is made of, down to the bars. Two lines of the same name over the same bars are the same
-line. A strategy with a line that cannot be named this way is computed by itself.
+line, whichever strategy they come from: one indicator computes it for all, and a strategy whose
+lines are all known is not needed any more.
 """
 
 from __future__ import annotations
 
-from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 import backtrader as bt
 from backtrader.linebuffer import LineActions, LineBuffer, PseudoArray
+from backtrader.lineseries import LineSeriesStub
 
 from iverson.engine import once
+from iverson.engine.passes import pass_of
 
-_BARE = frozenset(
-    [
-        "params",
-        "p",
-        "_owner",
-        "_clock",
-        "_datas",
-        "_minperiod",
-        "lines",
-        "mode",
-        "bindings",
-        "array",
-        "useislice",
-        "lencount",
-        "_idx",
-        "extension",
-        "_tz",
-        "_opstage",
-    ]
-)  # what every line has, and says nothing about its values
+_BARE = frozenset((
+    "params", "p", "_owner", "_clock", "_datas", "_minperiod", "lines", "mode", "bindings", "array",
+    "useislice", "lencount", "_idx", "extension", "_tz", "_opstage",
+))  # fmt: skip  # what every line has, and says nothing about its values
 
 
 class Unnamed(Exception):
     """A line that cannot be named."""
 
 
+@dataclass(frozen=True)
+class _Maker:
+    """What computes some lines: its own lines and those it reads, each with its name."""
+
+    thing: Any
+    own: tuple[tuple[Any, int], ...]
+    read: tuple[tuple[Any, int], ...]
+
+
 class Memo:
-    """Computed lines over one set of windows at a time, by their names."""
+    """Lines by their names, computed over one set of bars at a time."""
 
     def __init__(self) -> None:
         self._numbers: dict[Any, int] = {}
-        self._plans: dict[int, tuple[Any, list[tuple[Any, int]] | None]] = {}
-        self._lines: dict[int, list[array[float]]] = {}
+        self._makers: dict[int, _Maker] = {}
+        self._values: dict[int, Any] = {}
 
-    def forget(self) -> None:
-        """Drop what was computed: the bars are others now."""
-        self._lines.clear()
+    def bind(self, bars: Mapping[str, Mapping[str, Any]]) -> None:
+        """Compute over other bars from now on: the columns of each symbol."""
+        self._values.clear()
+        for symbol, columns in bars.items():
+            for name, column in columns.items():
+                self._values[self._number(("bars", symbol, name))] = column
 
-    def names(self, strategy: Any) -> bool:
-        """Whether every line of a strategy can be named."""
-        return self._plan(strategy) is not None
+    def values(self, line: int) -> Any:
+        """Return a computed line."""
+        return self._values[line]
 
-    def compute(self, strategy: Any) -> None:
-        """Compute the lines of a strategy that can be named, or take them from an equal one."""
-        tally = once.Tally()
-        for thing, name in self._plan(strategy) or ():
-            known = self._lines.get(name)
-            own = [thing] if isinstance(thing, LineActions) else list(thing.lines)
-            if known is None:
-                empty(thing)
-                _compute(thing, tally)
-                self._lines[name] = [line.array for line in own]
-                _forget_parts(thing)
+    def compute(self, names: tuple[int, ...]) -> None:
+        """Compute what has these names, each once, in the order given."""
+        for name in names:
+            maker = self._makers[name]
+            if maker.own[0][1] in self._values:
                 continue
-            for line, values in zip(own, known, strict=True):
-                line.array = values
+            for line, source in maker.read:
+                line.array = self._values[source]
+            empty(maker.thing)
+            _compute(maker.thing)
+            for line, number in maker.own:
+                self._values[number] = line.array
+            _forget_parts(maker.thing)
 
-    def _plan(self, strategy: Any) -> list[tuple[Any, int]] | None:
-        known = self._plans.get(id(strategy))
-        if known is None:
-            try:
-                known = strategy, self._named(strategy)
-            except Unnamed:
-                known = strategy, None
-            self._plans[id(strategy)] = known
-        return known[1]
+    def names(self, strategy: Any) -> tuple[tuple[int, ...], dict[int, int]]:
+        """Name all that a strategy is made of: its parts in order, and every line by its `id`.
 
-    def _named(self, strategy: Any) -> list[tuple[Any, int]]:
-        names: dict[int, int] = {}
-        for data in reversed(strategy.datas):  # the first is the strategy's own clock
-            names[id(strategy)] = self._number(("strategy", data._name))
-            names[id(data)] = self._number(("data", data._name))
-            for number, line in enumerate(data.lines):
-                names[id(line)] = self._number(("bars", data._name, number))
-        plan = []
+        Raises
+        ------
+        Unnamed: a line may depend on more than its bars and its parameters, or keep something
+        from one pass to the next.
+        """
+        lines: dict[int, list[tuple[Any, int]]] = {}
+        for data in strategy.datas:
+            aliases = data.getlinealiases()
+            if any(line.extension for line in data.lines):
+                raise Unnamed  # it looks ahead
+            lines[id(data)] = [
+                (line, self._number(("bars", data._name, alias)))
+                for line, alias in zip(data.lines, aliases, strict=True)
+            ]
+            lines.update((id(line), [(line, number)]) for line, number in lines[id(data)])
+        parts = []
         for thing in children(strategy):
-            name = self._number(self._recipe(thing, names))
-            names[id(thing)] = name
-            if not isinstance(thing, LineActions):
-                for number, line in enumerate(thing.lines):
-                    names[id(line)] = self._number(("line of", name, number))
-            plan.append((thing, name))
-        return plan
+            if not _is_plain(thing):
+                raise Unnamed
+            found = _Recipe(lines)
+            name = self._number(found.of(thing))
+            made = [thing] if isinstance(thing, LineActions) else list(thing.lines)
+            own = [(line, self._number(("line of", name, n))) for n, line in enumerate(made)]
+            lines[id(thing)] = own
+            lines.update((id(line), [(line, number)]) for line, number in own)
+            self._makers.setdefault(name, _Maker(thing, tuple(own), tuple(found.read)))
+            parts.append(name)
+        return tuple(parts), {one: own[0][1] for one, own in lines.items() if own}
 
     def _number(self, recipe: Any) -> int:
         return self._numbers.setdefault(recipe, len(self._numbers))
 
-    def _recipe(self, thing: Any, names: dict[int, int]) -> Any:
-        clock = _known(thing._clock, names)  # noqa: SLF001 (Backtrader)
-        start = (type(thing), clock, thing._minperiod)
+
+class _Recipe:
+    """What makes one line or indicator, and what it reads."""
+
+    def __init__(self, lines: Mapping[int, list[tuple[Any, int]]]) -> None:
+        self._lines = lines
+        self.read: list[tuple[Any, int]] = []
+
+    def of(self, thing: Any) -> Any:
+        """Return the recipe."""
+        start = (type(thing), self._known(thing._clock), thing._minperiod)  # noqa: SLF001 (Backtrader)
         if isinstance(thing, LineActions):
             own = ((k, v) for k, v in sorted(vars(thing).items()) if k not in _BARE)
-            return (*start, *((name, _part(value, names)) for name, value in own))
+            return (*start, *((name, self._part(value)) for name, value in own))
         if not type(thing).__module__.startswith("backtrader."):
             raise Unnamed  # it may be made of more than its bars and its parameters
-        params = tuple((name, _part(value, names)) for name, value in thing.p._getitems())
-        return (*start, params, *(_known(data, names) for data in thing.datas))
+        params = tuple((name, self._part(value)) for name, value in thing.p._getkwargs().items())
+        return (*start, params, *(self._known(data) for data in thing.datas))
+
+    def _known(self, thing: Any) -> tuple[int, ...]:
+        if isinstance(thing, LineSeriesStub):
+            return self._known(thing.lines[0])
+        if id(thing) not in self._lines:
+            raise Unnamed
+        found = self._lines[id(thing)]
+        self.read.extend(found)
+        return tuple(number for _, number in found)
+
+    def _part(self, value: Any) -> Any:
+        if isinstance(value, PseudoArray):
+            return ("constant", self._part(value.wrapped))
+        if isinstance(value, LineBuffer | bt.LineSeries):
+            return ("line", self._known(value))
+        if isinstance(value, list | tuple):
+            return tuple(self._part(one) for one in value)
+        if isinstance(value, partial) and not value.keywords:
+            return ("partial", value.func, self._part(value.args))
+        if isinstance(value, BuiltinFunctionType | FunctionType | type):
+            return value
+        if value is None or type(value) in (int, float, bool, str):
+            return (type(value), repr(value))  # 1, 1.0 and True are not the same
+        raise Unnamed
 
 
 def empty(thing: Any) -> None:
@@ -140,31 +176,30 @@ def _forget_parts(thing: Any) -> None:
             empty(part)
 
 
-def _compute(thing: Any, tally: once.Tally) -> None:
+def _compute(thing: Any) -> None:
     if isinstance(thing, LineActions):
-        once._compute_line(thing, tally)  # noqa: SLF001 (Backtrader)
+        once._compute_line(thing, once.Tally())  # noqa: SLF001 (Backtrader)
     else:
-        once.compute(thing, tally)
+        once.compute(thing, once.Tally())
 
 
-def _known(thing: Any, names: dict[int, int]) -> int:
-    name = names.get(id(thing))
-    if name is None:
-        raise Unnamed
-    return name
+def _is_plain(thing: Any) -> bool:
+    """Whether all values come from passes that keep nothing from one time to the next."""
+    return all(
+        pass_of(one) is not None or _has_no_values(type(one)) for one in (thing, *_parts(thing))
+    )
 
 
-def _part(value: Any, names: dict[int, int]) -> Any:
-    if isinstance(value, PseudoArray):
-        return ("constant", _part(value.wrapped, names))
-    if isinstance(value, LineBuffer | bt.LineSeries):
-        return ("line", _known(value, names))
-    if isinstance(value, list | tuple):
-        return tuple(_part(one, names) for one in value)
-    if isinstance(value, partial) and not value.keywords:
-        return ("partial", value.func, _part(value.args, names))
-    if isinstance(value, BuiltinFunctionType | FunctionType | type):
-        return value
-    if value is None or type(value) in (int, float, bool, str):
-        return (type(value), repr(value))  # 1, 1.0 and True are not the same
-    raise Unnamed
+def _parts(thing: Any) -> Iterator[Any]:
+    if not isinstance(thing, LineActions):
+        for part in children(thing):
+            yield part
+            yield from _parts(part)
+
+
+def _has_no_values(cls: Any) -> bool:
+    """Whether a class has no pass of its own: its lines are bound to those of its parts."""
+    names = ("next", "nextstart", "prenext", "once", "oncestart", "preonce")
+    return issubclass(cls, bt.Indicator) and all(
+        getattr(cls, name) is getattr(bt.Indicator, name) for name in names
+    )

@@ -19,8 +19,7 @@ from iverson.execution.account import HIGH_DAYS
 from iverson.market.calendar import new_york
 from iverson.market.moments import Moment, moment
 from iverson.research.backtest import Prepared
-from iverson.research.kernel_state import Floats, Ints, Market, Span
-from iverson.research.sweep_lines import Sheets
+from iverson.research.kernel_state import MARKET, STEP, Floats, Ints, Records, Span
 from iverson.risk.rules import correlation
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,8 +37,7 @@ class Bench:
         self.symbols = tuple(prepared.feeds)
         sizes = [len(feed.numbers) for feed in prepared.feeds.values()]
         self.starts = dict(zip(self.symbols, np.r_[0, np.cumsum(sizes)].tolist(), strict=False))
-        self.sheets = Sheets(prepared)
-        self._average_volumes: dict[int, Floats] = {}
+        self._markets: dict[int, Records] = {}
         self._correlations: dict[tuple[str, str, int, int], Floats] = {}
         self._spans: dict[tuple[date, date, tuple[tuple[str, int, int], ...]], Stretch] = {}
 
@@ -65,18 +63,22 @@ class Bench:
             for symbol, feed in self.prepared.feeds.items()
         }
 
-    def market(self, volume_sessions: int) -> Market:
-        """Return the flat columns."""
-        if volume_sessions not in self._average_volumes:
+    def market(self, volume_sessions: int) -> Records:
+        """Return the bars as the kernel's records."""
+        if np.isinf(self.columns["volume"]).any():
+            raise Unusual("a volume is infinite")
+        if volume_sessions not in self._markets:
             history = self.prepared.history
-            self._average_volumes[volume_sessions] = np.array([
+            market = np.empty(len(self.columns["close"]), MARKET)
+            for name, column in self.columns.items():
+                market[name] = column
+            market["average_volume"] = [
                 history.average_volume(symbol, through=one.session, sessions=volume_sessions)
                 for symbol, moments in self.moments.items()
                 for one in moments
-            ])  # fmt: skip
-        if np.isinf(self.columns["volume"]).any():
-            raise Unusual("a volume is infinite")
-        return Market(average_volume=self._average_volumes[volume_sessions], **self.columns)
+            ]
+            self._markets[volume_sessions] = market
+        return self._markets[volume_sessions]
 
     def stretch(self, first: date, last: date, windows: Mapping[str, slice]) -> Stretch:
         """Return the steps of a span, for the windows of its symbols."""
@@ -136,6 +138,7 @@ class Stretch:
         for one in numbers:
             found = np.searchsorted(self.number, one)
             self.steps.append(np.where(one >= self.number[0], found, -1))
+        self.before = [int((one < 0).sum()) for one in self.steps]  # bars
         self.row = np.full((len(self.number), len(own)), -1, dtype=np.int64)
         self.printed = np.zeros(self.row.shape, dtype=np.bool_)
         for s, (one, start) in enumerate(zip(numbers, self.starts, strict=True)):
@@ -147,7 +150,7 @@ class Stretch:
         self.oldest = np.searchsorted(days, days - HIGH_DAYS)
         self.open_for_entries = np.array([first <= m.session < last for m in self.moments])
         self.at = np.array([_microseconds(m.at) for m in self.moments], dtype=np.int64)
-        self.pairs: dict[tuple[int, int], tuple[Ints, Floats]] = {}
+        self.pairs: dict[tuple[int, int], Pairs] = {}
         self._spans: dict[tuple[float, int], Span] = {}
 
     def span(self, *, hours: float, entry_sessions: int) -> Span:
@@ -161,13 +164,18 @@ class Stretch:
             ]
             lasts = (calendar.offset(m.session, entry_sessions) for m in self.moments)
             valid = [bt.date2num(calendar.close_at(one).replace(tzinfo=None)) for one in lasts]
-            self._spans[key] = Span(
-                row=self.row, printed=self.printed, number=self.number, at=self.at,
-                until=np.array(until, dtype=np.int64), ordinal=self.ordinal,
-                valid=np.array(valid), oldest=self.oldest.astype(np.int64),
-                open_for_entries=self.open_for_entries,
-            )  # fmt: skip
+            steps = np.empty(len(self.number), STEP)
+            steps["number"], steps["at"], steps["ordinal"] = self.number, self.at, self.ordinal
+            steps["until"], steps["valid"], steps["oldest"] = until, valid, self.oldest
+            self._spans[key] = Span(steps, self.row, self.printed)
         return self._spans[key]
+
+    def correlated(self, bench: Bench, lookback: int, shared: int) -> Pairs:
+        """Return the correlations over one pair of windows."""
+        key = (lookback, shared)
+        if key not in self.pairs:
+            self.pairs[key] = Pairs(bench, self, key)
+        return self.pairs[key]
 
     def _check(self, everything: Mapping[float, Moment]) -> None:
         sessions = [everything[number].session for number in sorted(everything)]
@@ -178,15 +186,26 @@ class Stretch:
             raise Unusual("a bar ends on another date than its session's")
 
 
-def pair_table(bench: Bench, stretch: Stretch, pairs: Ints, terms: tuple[int, int]) -> Floats:
-    """Return the correlations by pair and step, for the pairs numbered in `pairs`."""
-    count = int(pairs.max()) + 1
-    table = np.empty((count, len(stretch.number)))
-    for n in range(count):
-        i, j = np.argwhere(pairs == n)[0]
-        of_pair = bench.correlations(stretch.symbols[i], stretch.symbols[j], *terms)
-        table[n] = of_pair[stretch.ordinal]
-    return table
+class Pairs:
+    """The correlations of a stretch that were asked for so far: by pair and step."""
+
+    def __init__(self, bench: Bench, stretch: Stretch, windows: tuple[int, int]) -> None:
+        self._bench, self._stretch, self._windows = bench, stretch, windows
+        count = len(stretch.symbols)
+        self.numbers: Ints = np.full((count, count), -1, dtype=np.int64)
+        self.table: Floats = np.empty((0, len(stretch.number)))
+        self._count = 0
+
+    def add(self, one: int, other: int) -> None:
+        """Put one more pair into the table."""
+        if self._count == len(self.table):
+            room = np.empty((max(4, len(self.table)), self.table.shape[1]))
+            self.table = np.concatenate([self.table, room])
+        names = self._stretch.symbols
+        found = self._bench.correlations(names[one], names[other], *self._windows)
+        self.table[self._count] = found[self._stretch.ordinal]
+        self.numbers[one, other] = self.numbers[other, one] = self._count
+        self._count += 1
 
 
 def _microseconds(at: datetime) -> int:

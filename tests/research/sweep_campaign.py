@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import backtrader as bt
@@ -40,8 +41,20 @@ class Noise(bt.Indicator):
         self.lines.noise[0] = (self.data.close[0] * (7919.0 + 331.0 * self.p.salt)) % 1.0
 
 
+def noise_of(data: Any, salt: int, *, named: bool) -> Any:
+    """Return the same number as `Noise` or, `named`, one made of Backtrader's own lines."""
+    if not named:
+        return Noise(data, salt=salt)
+    many = data.close * (7919.0 + 331.0 * salt)
+    return many - many // 1.0
+
+
 class Hashed(iv.Strategy):
-    """Entries everywhere, at prices that the next bars may or may not reach."""
+    """Entries everywhere, at prices that the next bars may or may not reach.
+
+    `named`: made of lines that the sweep can name, and so over one symbol for all; `beyond`: it
+    looks at another symbol too.
+    """
 
     params: Any = dict(
         salt=1,
@@ -52,11 +65,15 @@ class Hashed(iv.Strategy):
         near=0.01,
         far=0.03,
         faulty=False,
+        named=False,
+        beyond=False,
     )
     warm_up = 3
 
     def entry(self, data: Any) -> Any:
-        noises = [Noise(data, salt=10 * self.p.salt + n) for n in range(4)]
+        noises = [noise_of(data, 10 * self.p.salt + n, named=self.p.named) for n in range(4)]
+        if self.p.beyond:
+            noises[0] = noise_of(self.datas[-1], 10 * self.p.salt, named=self.p.named)
         ticks = bt.If(data.close / data.factor > 1.5, 0.03, 0.0003) * data.factor
         found: list[Any] = []
         sides = ((iv.Long, 1, noises[0]), (iv.Short, -1, noises[1]))
@@ -119,11 +136,14 @@ def random_rules(random: np.random.Generator, *, short: bool) -> tuple[Any, ...]
     """Choose from the standard rules, with parameters and an order of their own."""
     chosen: list[Any] = [rules.OneSystemPerSymbol()]
     options = (
-        rules.DrawdownHalt(limit=random.choice([0.01, 0.03, 0.10])),
+        rules.DrawdownHalt(
+            limit=random.choice([0.01, 0.03, 0.10]), flatten=bool(random.random() < 0.4)
+        ),
         rules.DailyLossHalt(
             limit_usd=random.choice([20.0, 500.0]),
             limit=random.choice([0.002, 0.03]),
             hours=random.choice([24, 60, 100.5]).item(),
+            flatten=bool(random.random() < 0.4),
         ),
         rules.MaxPositions(limit=int(random.integers(1, 6))),
         rules.StopDistance(limit=random.choice([0.01, 0.05])),
@@ -164,6 +184,8 @@ def random_case(seed: int) -> tuple[Task, Prepared]:
         near=float(random.choice([0.0, 0.01, 0.05])),
         faulty=bool(random.random() < 0.03),
         far=float(random.choice([0.01, 0.04])),
+        named=bool(random.random() < 0.6),
+        beyond=bool(random.random() < 0.1),
         max_sessions=[None, 0, 1, 2, 3, 10][int(random.integers(0, 6))],
         entry_sessions=int(random.choice([0, 1, 1, 2, 5])),
     )
@@ -194,7 +216,7 @@ def compare(task: Task, prepared: Prepared, params: Any = None) -> tuple[str, in
     why = sweep.explain(setup)
     if why is not None:
         return f"refused: {why}", 0
-    run = sweep._kernel(setup, task, prepared)
+    run = sweep.kernel_runs(replace(task, setup=setup), prepared)[0]
     try:
         outcome = simulate(setup, prepared, first=task.first, last=task.last, full=False)
         refuse_faults(outcome.record, setup.strategy, setup.params)

@@ -25,6 +25,7 @@ from iverson.research import sweep_limits
 from iverson.research.backtest import Prepared, Setup
 from iverson.research.search import Score, Task
 from iverson.research.sweep import SweepMismatch, explain, sweep
+from iverson.research.sweep_lines import plans_of
 from iverson.risk import rules
 from iverson.risk.rules import RiskRule
 from iverson.risk.sizing import RiskSizing
@@ -54,6 +55,11 @@ def evaluate(one: Task, prepared: Prepared) -> list[Score]:
     return [sweeping.engine_score(one, params, prepared) for params in one.sets]
 
 
+def assert_same(ours: list[Score], theirs: list[Score]) -> None:
+    """Equal to the last bit; NaN, which a set without a trade has, is equal to NaN."""
+    assert [repr(one) for one in ours] == [repr(one) for one in theirs]
+
+
 @pytest.mark.parametrize("seed", range(16))
 def test_random_setup_is_the_same_as_by_the_engine(seed: int) -> None:
     """Long and short, partial fills, splits, dividends, halts, holes in the bars."""
@@ -63,9 +69,7 @@ def test_random_setup_is_the_same_as_by_the_engine(seed: int) -> None:
 
 
 def test_campaign_seeds_are_mostly_for_the_kernel() -> None:
-    answers = [
-        sweeping._kernel(case.setup, case, bars) for case, bars in map(random_case, range(8))
-    ]
+    answers = [sweeping.kernel_runs(case, bars)[0] for case, bars in map(random_case, range(8))]
 
     assert sum(answer is not None for answer in answers) >= 5
 
@@ -74,7 +78,7 @@ def test_scores_are_those_of_the_search(prepared: Prepared) -> None:
     """A grid of a real strategy; a symbol that lists a little before the span."""
     sets = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())][::6]
 
-    assert sweep(task(*sets), prepared) == evaluate(task(*sets), prepared)
+    assert_same(sweep(task(*sets), prepared), evaluate(task(*sets), prepared))
 
 
 def test_strategy_fed_with_another_span_gives_its_own_lines(prepared: Prepared) -> None:
@@ -83,8 +87,30 @@ def test_strategy_fed_with_another_span_gives_its_own_lines(prepared: Prepared) 
     later = replace(task(), first=date(2013, 3, 1), last=date(2013, 12, 31))
     last = replace(task(), first=date(2013, 1, 2), last=date(2013, 10, 31))
 
-    assert sweep(later, prepared) == evaluate(later, prepared)
-    assert sweep(last, prepared) == evaluate(last, prepared)
+    assert_same(sweep(later, prepared), evaluate(later, prepared))
+    assert_same(sweep(last, prepared), evaluate(last, prepared))
+
+
+class Bands(iv.Strategy):
+    """Buys below the lower band: its width is a parameter that no period depends on."""
+
+    params = dict(width=2.0)
+
+    def entry(self, data: Any) -> Any:
+        bands = bt.ind.BollingerBands(data, period=10, devfactor=self.p.width)
+        low = data.close < bands.bot
+        return iv.Long(confidence=bt.If(low, 3, 0), limit=data.close, stop=data.close * 0.97)
+
+
+@pytest.mark.parametrize("widths", [(2.0, 0.5), (0.5, 2.0)])
+def test_parameter_that_leaves_the_periods_alone_makes_other_lines(
+    prepared: Prepared, widths: tuple[float, float]
+) -> None:
+    both = task(*(dict(width=width) for width in widths), setup=replace(SETUP, strategy=Bands))
+    one, other = sweep(both, prepared)
+
+    assert one.trades != other.trades
+    assert_same([one, other], evaluate(both, prepared))
 
 
 class Other(RsiReversion):
@@ -99,8 +125,61 @@ class Other(RsiReversion):
 def test_line_of_another_symbol_is_read_where_it_stands(prepared: Prepared) -> None:
     other = task(setup=replace(SETUP, strategy=Other))
 
-    assert sweeping._kernel(other.setup, other, prepared) is not None
-    assert sweep(other, prepared) == evaluate(other, prepared)
+    assert sweeping.kernel_runs(other, prepared)[0] is not None
+    assert_same(sweep(other, prepared), evaluate(other, prepared))
+
+
+@pytest.mark.parametrize("look", ["datas", "name", "memory", "count"])
+def test_strategy_that_looks_beyond_its_symbol_is_made_over_all(
+    prepared: Prepared, look: str
+) -> None:
+    """Each parameter set is watched by itself: the first that is seen may look at nothing."""
+    plain, curious = dict(look="nothing"), dict(look=look)
+    both = task(plain, curious, setup=replace(SETUP, strategy=Curious))
+    plans = plans_of(Curious)
+
+    assert_same(sweep(both, prepared), evaluate(both, prepared))
+    assert plans.plan(plain, tuple(SYMBOLS)).alone
+    assert not plans.plan(curious, tuple(SYMBOLS)).alone
+
+
+class Curious(iv.Strategy):
+    """Trades by what it looks at beside its lines."""
+
+    params: Any = dict(look="nothing")
+
+    def __init__(self) -> None:
+        self.made = 0
+        super().__init__()
+
+    def entry(self, data: Any) -> Any:
+        market, deep = data, 0.97
+        if self.p.look == "datas":
+            market = self.datas[0]
+        elif self.p.look == "name" and data._name == "IBM":
+            return ()
+        elif self.p.look == "memory":
+            self.made += 1
+            deep -= self.made / 100
+        elif self.p.look == "count":
+            deep -= len(self.getdatanames()) / 100
+        rising = market.close > bt.ind.SMA(market, period=5)
+        return iv.Long(confidence=bt.If(rising, 3, 0), limit=data.close, stop=data.close * deep)
+
+
+@pytest.mark.parametrize("rule", [rules.DrawdownHalt(limit=0.005, flatten=True),
+                                  rules.DailyLossHalt(limit=0.002, flatten=True)])  # fmt: skip
+def test_halt_that_flattens_is_the_engines(prepared: Prepared, rule: RiskRule) -> None:
+    params = dict(max_sessions=None)
+    setup = replace(SETUP, strategy=EveryDay, params=params)
+    leaving, keeping = (
+        task(setup=replace(setup, rules=(one, rules.OneSystemPerSymbol())))
+        for one in (rule, type(rule)(limit=rule.p.limit))
+    )
+
+    assert explain(leaving.setup) is None
+    assert_same(sweep(leaving, prepared), evaluate(leaving, prepared))
+    assert sweep(leaving, prepared)[0].trades > sweep(keeping, prepared)[0].trades
 
 
 class Counting(bt.Indicator):
@@ -127,7 +206,7 @@ def test_indicator_with_a_memory_is_made_anew_for_each_span(prepared: Prepared) 
     first = task(setup=replace(SETUP, strategy=Remembering))
     second = replace(first, first=date(2013, 1, 2))
     for one in (first, second, first):
-        assert sweep(one, prepared) == evaluate(one, prepared)
+        assert_same(sweep(one, prepared), evaluate(one, prepared))
 
 
 class EveryDay(iv.Strategy):
@@ -218,7 +297,7 @@ def test_without_numba_the_engine_searches(
     monkeypatch.setattr(sweep_limits, "find_spec", lambda name: None)
 
     assert explain(SETUP) == "numba is not installed"
-    assert sweep(task(), prepared) == evaluate(task(), prepared)
+    assert_same(sweep(task(), prepared), evaluate(task(), prepared))
 
 
 class Faulty(RsiReversion):
@@ -253,14 +332,14 @@ def test_kernel_knows_every_setting() -> None:
 def test_difference_stops_the_search_and_names_the_first(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = sweeping._kernel
+    right = sweeping._run
 
     def wrong(*args: Any) -> Any:
         start, equity, pnl, bars = right(*args)  # type: ignore[misc]
         equity[7] = np.nextafter(equity[7], np.inf)
         return start, equity, pnl, bars
 
-    monkeypatch.setattr(sweeping, "_kernel", wrong)
+    monkeypatch.setattr(sweeping, "_run", wrong)
 
     with pytest.raises(SweepMismatch, match=r"equity of session 7 is .* by the kernel"):
         sweep(task(), prepared)
@@ -281,5 +360,5 @@ def test_short_side_under_each_reading(prepared: Prepared, reading: Any) -> None
     setup = replace(SETUP, strategy=ShortSide, rules=rules.standard(short=True), reading=reading)
     scores = sweep(task(setup=setup), prepared)
 
-    assert scores == evaluate(task(setup=setup), prepared)
+    assert_same(scores, evaluate(task(setup=setup), prepared))
     assert scores[0].trades > 5

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: PLR0917 (one span's everything goes from step to step)
+"""The signals of many parameter sets over one span, as the spine would bring them to the gate.
+
+Sets that want the same warm-up read the same windows of bars and are done together, one symbol
+after another: equal lines are computed once, and only the signals are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from iverson.research.backtest import Prepared, Setup, windows_of
+from iverson.research.construction import ANY
+from iverson.research.kernel_state import SIGNAL, Records
+from iverson.research.sweep_lines import (
+    EntryColumns,
+    Plan,
+    Plans,
+    columns,
+    constructed,
+    plans_of,
+    same,
+)
+from iverson.research.sweep_tables import Bench, Stretch, Unusual
+
+Windows = dict[str, slice]
+
+
+class Found(NamedTuple):
+    """The signals of one set; None: the set is for the engine."""
+
+    place: int
+    signals: Records | None
+    stretch: Stretch | None
+
+
+def signals_of(setups: Sequence[Setup], bench: Bench, first: date, last: date) -> Iterator[Found]:
+    """Yield every set's signals, in no particular order of the sets."""
+    groups: dict[str, tuple[Windows, list[tuple[int, Plan]]]] = {}
+    for place, setup in enumerate(setups):
+        made = _planned(setup, bench.prepared, first, last)
+        if made is None:
+            yield Found(place, None, None)
+            continue
+        plan, windows = made
+        groups.setdefault(repr(windows), (windows, []))[1].append((place, plan))
+    for windows, members in groups.values():
+        yield from _together(setups, bench, first, last, windows, members)
+
+
+def _planned(
+    setup: Setup, prepared: Prepared, first: date, last: date
+) -> tuple[Plan, Windows] | None:
+    plans = plans_of(setup.strategy)
+    try:
+        plan = plans.plan(setup.params, tuple(prepared.feeds))
+        windows = windows_of(prepared, first, last, plan.warm_up)
+        if not plan.alone:
+            plan = plans.plan(setup.params, tuple(windows))
+    except Exception:  # noqa: BLE001 (the engine meets it too, and has the words for it)
+        return None
+    return None if plan.replaced is not None else (plan, windows)
+
+
+def _together(
+    setups: Sequence[Setup], bench: Bench, first: date, last: date, windows: Windows,
+    members: Sequence[tuple[int, Plan]],
+) -> Iterator[Found]:  # fmt: skip
+    parts: dict[int, list[Records]] = {place: [] for place, _ in members}
+    try:
+        stretch = bench.stretch(first, last, windows)
+    except Unusual:
+        parts.clear()
+    else:
+        for place, plan, entries in _entries(setups, bench.prepared, windows, members):
+            if entries is None:
+                parts.pop(place, None)
+            elif place in parts:
+                parts[place] += [_of_entry(one, stretch, bench, plan.ready) for one in entries]
+    for place, _ in members:
+        signals = _ordered(parts[place]) if place in parts else None
+        yield Found(place, signals, None if signals is None else stretch)
+
+
+def _entries(
+    setups: Sequence[Setup], prepared: Prepared, windows: Windows,
+    members: Sequence[tuple[int, Plan]],
+) -> Iterator[tuple[int, Plan, list[EntryColumns] | None]]:  # fmt: skip
+    """Yield entries by set, symbol by symbol where the plan is of any symbol; None: unreadable."""
+    bars = {
+        symbol: {name: line[rows] for name, line in prepared.feeds[symbol].columns.items()}
+        for symbol, rows in windows.items()
+    }
+    plans = plans_of(setups[members[0][0]].strategy)
+    alone = [member for member in members if member[1].alone and member[1].names is not None]
+    named = [member for member in members if not member[1].alone and member[1].names is not None]
+    if (alone or named) and not plans.trusted:
+        place, plan = (alone or named)[0]
+        plans.trusted = _is_right(plans, plan, setups[place], prepared, windows, bars)
+    if not plans.trusted:  # constructed for every window
+        alone, named = [], []
+    for n, symbol in enumerate(windows if alone else ()):
+        plans.memo.bind({ANY: bars[symbol]})
+        for place, plan in alone:
+            found = _read(plans, plan, [bars[symbol]])
+            yield place, plan, found and [replace(entry, symbol=n) for entry in found]
+    if named:
+        plans.memo.bind(bars)
+        for place, plan in named:
+            yield place, plan, _read(plans, plan, list(bars.values()))
+    plans.memo.bind({})
+    for place, plan in members:
+        if (place, plan) not in alone and (place, plan) not in named:
+            yield place, plan, _fresh(setups[place], prepared, windows)
+
+
+def _read(plans: Plans, plan: Plan, bars: Sequence[Mapping[str, Any]]) -> list[EntryColumns] | None:
+    try:
+        return list(plans.entries(plan, bars))
+    except Exception:  # noqa: BLE001 (the engine meets it too, and has the words for it)
+        return None
+
+
+def _fresh(setup: Setup, prepared: Prepared, windows: Windows) -> list[EntryColumns] | None:
+    try:
+        return columns(constructed(setup, prepared, windows))
+    except Exception:  # noqa: BLE001 (the engine meets it too, and has the words for it)
+        return None
+
+
+def _is_right(
+    plans: Plans, plan: Plan, setup: Setup, prepared: Prepared, windows: Windows,
+    bars: Mapping[str, Mapping[str, Any]],
+) -> bool:  # fmt: skip
+    """Compare the first plan of a class with the strategy made for the window."""
+    found: list[EntryColumns] = []
+    if plan.alone:
+        for n, symbol in enumerate(windows):
+            plans.memo.bind({ANY: bars[symbol]})
+            one = _read(plans, plan, [bars[symbol]])
+            found += [replace(entry, symbol=n) for entry in one or ()]
+    else:
+        plans.memo.bind(bars)
+        found += _read(plans, plan, list(bars.values())) or []
+    fresh = _fresh(setup, prepared, windows)
+    if fresh is None or len(fresh) != len(found):
+        return False
+    return all(same(one, other) for one, other in zip(found, fresh, strict=True))
+
+
+# -- from lines to signals -------------------------------------------------------------------------
+
+
+def _of_entry(entry: EntryColumns, stretch: Stretch, bench: Bench, ready: int) -> Records:
+    steps = stretch.steps[entry.symbol]
+    begin = max(ready, stretch.before[entry.symbol], 0)
+    at = np.flatnonzero(entry.confidence[begin:]) + begin
+    at = at[stretch.open_for_entries[steps[at]]]
+    confidence = entry.confidence[at]
+    if np.isnan(confidence).any():  # no signal, and no fault
+        at = at[~np.isnan(confidence)]
+        confidence = entry.confidence[at]
+    factor = bench.columns["factor"][stretch.starts[entry.symbol] + at]
+    signals = np.empty(len(at), SIGNAL)
+    signals["step"], signals["symbol"] = steps[at], entry.symbol
+    signals["direction"], signals["limit"] = entry.direction, entry.limit[at] / factor
+    signals["stop"] = entry.stop[at] / factor
+    # a confidence of no whole number or beyond 1 to 5 is a fault, and so is a target at 0
+    whole = (confidence >= 1.0) & (confidence <= 5.0) & (confidence == np.floor(confidence))
+    signals["confidence"] = np.where(whole, confidence, 0.0)
+    signals["target"] = -1.0  # none
+    if entry.target is not None:
+        target = entry.target[at] / factor
+        target[~(target > 0.0)] = 0.0
+        signals["target"] = target
+    return signals
+
+
+def _ordered(parts: Sequence[Records]) -> Records | None:
+    """Return the signals on the price grid, in the gate's order; None when one is faulty."""
+    from iverson.research.kernel_code import compiled_grid
+
+    signals = np.concatenate(parts) if parts else np.empty(0, SIGNAL)
+    if not compiled_grid()(signals):
+        return None
+    # stable: the symbols in their order, and the entries of one in theirs, decide between equals
+    return signals[np.lexsort((-signals["confidence"], signals["step"]))]
