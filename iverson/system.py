@@ -30,6 +30,7 @@ from iverson.risk.sizing import RiskSizing
 from iverson.strategy import Strategy
 
 if TYPE_CHECKING:
+    from iverson.research.lookahead_result import Check
     from iverson.research.results import Run
     from iverson.research.walk_forward import Border
     from iverson.research.walk_result import WalkForward
@@ -157,7 +158,8 @@ class System:
         objective: str = "sharpe",
         minimum_trades: int = 10,
         at_border: Border = "close",
-        jobs: int = 1,
+        jobs: int | str = 1,
+        resume: Path | str | None = None,
         seed: int = 0,
         journal: Path | str | None = None,
         progress: Callable[[int, int], None] | None = None,
@@ -173,7 +175,11 @@ class System:
         trials: draw this many sets at random (seeded) instead of trying every combination.
         objective: what in-sample ranks by; sets with fewer than `minimum_trades` cannot win.
         at_border: "close" positions at the end of each fold, or "carry" them into the next.
-        jobs: processes; -1 for all cores. The result does not depend on it.
+        jobs: where to search: a number of processes, -1 for all cores, "dask" or "ray" for a
+            cluster on this machine, or a cluster's address as "tcp://host:8786" (Dask) or
+            "ray://host:10001". The result does not depend on it.
+        resume: a file that keeps the finished parts of the search; a walk-forward that was ended
+            goes on from there. What other code, bars or settings found is never taken from it.
         """
         from iverson.research.journaling import journal_walk_forward
         from iverson.research.search import why_engine
@@ -206,8 +212,9 @@ class System:
         bars = self.load()
         first, last = self._range(bars, start, end)
         results, judged, begin = walk_forward(
-            setup, bars, plan, first=first, last=last, jobs=jobs, progress=progress
-        )
+            setup, bars, plan,
+            first=first, last=last, jobs=jobs, resume=resume, progress=progress,
+        )  # fmt: skip
         why = why_engine(setup, bars)
         traded = {symbol for one in judged["worst"].by_fold for symbol in one.traded}
         warm_up = max(one.warm_up for one in judged["worst"].by_fold)
@@ -226,6 +233,20 @@ class System:
         if journal is not None:
             journal_walk_forward(result, journal)
         return result
+
+    def check(self, start: Day | None = None, end: Day | None = None, **how: Any) -> Check:
+        """Look for future data and too short a warm-up; a pass is noted beside the bars.
+
+        `start` and `end` as in `backtest`; `how` (sample, decisions, seed) and errors as in
+        `check_lookahead`.
+        """
+        from iverson.research.checked import check_and_note
+
+        bars = self.load()
+        first, last = self._range(bars, start, end)
+        return check_and_note(
+            self._setup({}), bars, first=first, last=last, store=self.store, **how
+        )
 
     # -- its parts -----------------------------------------------------------------------------
 
