@@ -14,10 +14,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # the first failing step is the last thing on the screen
-.PHONY: help demo test lint types contracts pytest campaign lock lowest clean
+.PHONY: help demo test lint types contracts pytest test-cluster campaign bench lock lowest clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## walk one strategy forward over the bundled sample
 	@$(BIN)/iverson $(DEMO)
@@ -40,10 +40,18 @@ contracts: $(READY) ## who may import whom
 
 pytest: $(READY) ## the tests, on every core
 	@echo; echo "== pytest"
-	@$(BIN)/python -m pytest -n logical -m "not slow"
+	@$(BIN)/python -m pytest -n logical -m "not slow and not cluster"
+
+test-cluster: ## the search on Dask and Ray clusters of this machine, in .venv-cluster (minutes)
+	@$(PYTHON) -m venv .venv-cluster
+	@.venv-cluster/bin/python -m pip install --quiet --editable ".[research,dev,cluster]"
+	@timeout 1200 .venv-cluster/bin/python -m pytest -n 0 -m cluster tests/research/test_search_clusters.py
 
 campaign: $(READY) ## the lean engine against stock Backtrader over 2,000 random runs (minutes)
 	@$(BIN)/python -m tests.engine.campaign --seeds 2000
+
+bench: $(READY) ## the speed page, against stock Backtrader and PEERS="vectorbt ..." (minutes)
+	@$(BIN)/python -m tests.bench --peers "$(PEERS)" --works "$(or $(WORKS),all)"
 
 lock: ## write requirements.lock anew from pyproject.toml (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: $(PYTHON) -m pip install uv"; exit 1; }
@@ -56,10 +64,10 @@ lowest: ## pytest on Python 3.11 and the oldest versions pyproject.toml allows (
 	@$(UV) venv --quiet --clear --python 3.11 .venv-lowest
 	@$(UV) pip install --quiet --python .venv-lowest --resolution lowest-direct --compile-bytecode \
 	  --editable ".[research,dev]"
-	@.venv-lowest/bin/python -m pytest -n logical -m "not slow"
+	@.venv-lowest/bin/python -m pytest -n logical -m "not slow and not cluster"
 
 clean: ## remove the environments and the caches
-	@rm -rf .venv .venv-lowest .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-lowest .venv-cluster .venv-bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find iverson strategies tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Two steps, so that an edit of pyproject.toml costs seconds and only a new lock costs a minute.

@@ -239,13 +239,15 @@ assert one.record.values == two.record.values
 assert "mondays" in set(one.denied["rule"])
 print("equal")
 """
+# Backtrader calls it, and Python deprecates it from 3.12.
+UTCNOW = "ignore:datetime.datetime.utcnow:DeprecationWarning"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs fork")
 def test_strategy_of_a_script_or_notebook_is_searched_over_processes(tmp_path: Path) -> None:
     """Classes of `__main__`: strategy, indicator and rule, with their parameters and lines."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SCRIPT],
+        [sys.executable, "-W", "error", "-W", UTCNOW, "-c", SCRIPT],
         capture_output=True,
         text=True,
         timeout=100,

@@ -75,7 +75,19 @@ def walk_forward(  # noqa: PLR0917 (typer passes them by name)
         typer.Option(help="Positions at the end of a fold: closed, or carried into the next."),
     ] = AtBorder.CLOSE,
     seed: Annotated[int, typer.Option(help="Of random draws and of the bootstrap.")] = 0,
-    jobs: Annotated[int | None, typer.Option(help="Processes; -1 for all cores.")] = None,
+    jobs: Annotated[
+        str | None,
+        typer.Option(
+            help="Where to search: a number of processes, -1 for all cores, dask or ray for a "
+            "cluster on this machine, or a cluster's address: tcp://host:8786 or ray://host:10001."
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep finished parts of the search in this file, and go on from those in it."
+        ),
+    ] = None,
     sets: Sets = None,
     symbols: Symbols = None,
     cash: Cash = None,
@@ -106,7 +118,7 @@ def walk_forward(  # noqa: PLR0917 (typer passes them by name)
     target = report or settings().reports / module.__name__.rpartition(".")[2]
     check_report(target)
     began = time.perf_counter()
-    with _progress() as progress:
+    with _kept(resume), _progress() as progress:
         result = configured(found, sets=sets, symbols=symbols, cash=cash).walk_forward(
             start,
             end,
@@ -120,7 +132,8 @@ def walk_forward(  # noqa: PLR0917 (typer passes them by name)
             minimum_trades=minimum_trades,
             at_border=at_border.value,
             seed=seed,
-            jobs=settings().jobs if jobs is None else jobs,
+            jobs=settings().jobs if jobs is None else _number_or_word(jobs),
+            resume=resume,
             progress=progress,
         )
     took = time.perf_counter() - began
@@ -149,6 +162,21 @@ def _show(result: WalkForward, page: Path, took: float, *, as_csv: bool, as_json
 
 def _length(text: str) -> str | int:
     return int(text) if text.isdigit() else text
+
+
+def _number_or_word(text: str) -> int | str:
+    return int(text) if text.removeprefix("-").isdecimal() else text
+
+
+@contextmanager
+def _kept(resume: Path | None) -> Iterator[None]:
+    """After Ctrl-C, say where the search can go on from."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if resume is not None:
+            typer.echo(f"what was done is kept; go on with --resume {resume}", err=True)
+        raise
 
 
 @contextmanager

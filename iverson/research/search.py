@@ -1,37 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The in-sample search: score many parameter sets over many spans, on one core or all of them.
+"""The in-sample search: score many parameter sets over many spans, here or on many machines.
 
 Where the compiled kernel can express a system it scores a span's sets together, and the best of
 them is run through the engine as well; elsewhere every set is. The result depends neither on that
-nor on the number of processes: scores stand in the order in which they were asked for.
-
-Processes are joblib's. Backtrader's metaclasses cannot be pickled by value, so a strategy or a
-rule that lives in a notebook or in `__main__` cannot be sent to another process: on Linux forked
-processes inherit it, elsewhere such a search runs in one process and says so.
+nor on where the batches run, nor on how often the search was ended and resumed: scores stand in
+the order in which they were asked for.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import signal
-import sys
-import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
-from multiprocessing import get_context, parent_process
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from iverson.errors import ConfigError, IversonError
+from iverson.errors import ConfigError
 from iverson.market.bars import DAILY, Bars
 from iverson.monitoring.metrics import OBJECTIVES
 from iverson.research.backtest import Prepared, Setup
 
+if TYPE_CHECKING:
+    from iverson.research.search_resume import Finished
+
 BATCH = 6  # parameter sets one task runs: small enough for a smooth progress bar
+KERNEL_BATCH = 1000  # the same for the kernel: large enough that checking the best is cheap
+
+Jobs = int | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +41,15 @@ class Score:
     cagr: float
     sharpe: float
     bars: int
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all is the same; NaN, the Sharpe ratio of no movement, is the same as NaN."""
+        if not isinstance(other, Score):
+            return NotImplemented
+        pairs = [(getattr(self, one.name), getattr(other, one.name)) for one in fields(self)]
+        return all(ours == theirs or (_nan(ours) and _nan(theirs)) for ours, theirs in pairs)
+
+    __hash__ = None  # type: ignore[assignment] # `params` has none either
 
 
 @dataclass(frozen=True)
@@ -68,42 +73,67 @@ def search(
     *,
     objective: str,
     minimum_trades: int,
-    jobs: int = 1,
+    jobs: Jobs = 1,
+    resume: Path | str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[list[Score]]:
     """Score every parameter set on every span; shape (spans, sets).
 
-    `jobs` is the number of processes, -1 for all cores. `progress(done, total)` is told after
-    each batch.
+    `jobs` is where: a number of processes, -1 for all cores, "dask" or "ray" for a cluster of this
+    machine's cores, or a cluster's address, "tcp://host:8786" for Dask and "ray://host:10001" for
+    Ray. `resume` names a file that keeps what is done: with the same file a search that was ended
+    goes on from there. `progress(done, total)` is told after each batch, and first of what was
+    done before.
 
     Raises
     ------
-    ConfigError: an unknown objective, no such number of processes, or a strategy that fails or
-    gives faulty signals; the first in order, whatever the number of processes.
+    ConfigError: an unknown objective, no such place to run, a worker that a batch ends again and
+    again, or a strategy that fails or gives faulty signals; the first in order, wherever it ran.
     """
-    if jobs != -1 and (not isinstance(jobs, int) or jobs < 1):
-        raise ConfigError(f"jobs is {jobs!r}; expected 1 or more processes, or -1 for all cores")
+    from iverson.research.search_places import check_jobs
+    from iverson.research.search_resume import finished
+
+    check_jobs(jobs)
     if objective not in OBJECTIVES:
         raise ConfigError(
             f"objective {objective!r} is not known; choose one of {', '.join(sorted(OBJECTIVES))}"
         )
     # The kernel shares equal lines within a batch and checks the best of each against the engine.
-    batch = BATCH if why_engine(setup, bars) else max(1, len(sets))
+    batch = BATCH if why_engine(setup, bars) else KERNEL_BATCH
     tasks = [
         Task((number, start), setup, tuple(sets[start : start + batch]), first, last,
              objective, minimum_trades)
         for number, (first, last) in enumerate(spans)
         for start in range(0, len(sets), batch)
     ]  # fmt: skip
-    found: list[list[Score | None]] = [[None] * len(sets) for _ in spans]
+    scores: dict[int, list[Score]] = {}
     done = 0
-    for task, scores in _run(tasks, bars, jobs):
-        span, start = task.place
-        found[span][start : start + len(scores)] = scores
-        done += len(scores)
-        if progress is not None:
-            progress(done, len(sets) * len(spans))
-    return [[score for score in row if score is not None] for row in found]
+    with finished(resume, tasks, bars) as kept:
+        for number, found in _found(tasks, bars, jobs, kept):
+            scores[number] = found
+            done += len(found)
+            if progress is not None:
+                progress(done, len(sets) * len(spans))
+    rows: list[list[Score]] = [[] for _ in spans]
+    for number, task in enumerate(tasks):
+        rows[task.place[0]].extend(scores[number])
+    return rows
+
+
+def _found(
+    tasks: Sequence[Task], bars: Mapping[str, Bars], jobs: Jobs, kept: Finished
+) -> Iterator[tuple[int, list[Score]]]:
+    """Yield number and scores of each batch: those kept from before, then the rest as they come."""
+    from iverson.research.search_places import opened
+    from iverson.research.search_rounds import run
+
+    yield from kept.found.items()
+    rest = [number for number in range(len(tasks)) if number not in kept.found]
+    if rest:
+        with opened(jobs, [tasks[number] for number in rest], bars) as place:
+            for at, found in run([tasks[number] for number in rest], place):
+                kept.add(rest[at], found)
+                yield rest[at], found
 
 
 def best(scores: Sequence[Score]) -> Score | None:
@@ -112,115 +142,8 @@ def best(scores: Sequence[Score]) -> Score | None:
     return max(counted, key=lambda score: score.score, default=None)
 
 
-def _run(
-    tasks: Sequence[Task], bars: Mapping[str, Bars], jobs: int
-) -> Iterator[tuple[Task, list[Score]]]:
-    processes = min(len(tasks), _cores() if jobs == -1 else jobs)
-    if processes > 1 and _importable(tasks[0].setup):
-        yield from _sent(tasks, bars, processes)
-    elif processes > 1 and sys.platform == "linux":
-        yield from _inherited(tasks, Prepared.of(bars), processes)
-    else:
-        if processes > 1:
-            warnings.warn(
-                "searching in one process: a strategy or rule defined in a notebook or script "
-                "cannot be sent to others; put it into a module and import it",
-                stacklevel=2,
-            )
-        prepared = Prepared.of(bars)
-        for task in tasks:
-            yield task, evaluate(task, prepared)
-
-
-def _inherited(
-    tasks: Sequence[Task], prepared: Prepared, processes: int
-) -> Iterator[tuple[Task, list[Score]]]:
-    """Run in forked processes, which inherit tasks and bars; only numbers go back and forth."""
-    with warnings.catch_warnings():
-        # Python >= 3.12 warns of threads that a fork loses; the children need none of them.
-        warnings.filterwarnings("ignore", ".*use of fork", DeprecationWarning)
-        pool = ProcessPoolExecutor(
-            processes, get_context("fork"), initializer=_begin, initargs=(tasks, prepared)
-        )
-        futures = [pool.submit(_evaluate_inherited, number) for number in range(len(tasks))]
-    try:
-        for task, future in zip(tasks, futures, strict=True):
-            yield task, future.result()
-    except BrokenProcessPool as error:
-        raise ConfigError(
-            "a process of the search died, perhaps for want of memory; run it with jobs=1"
-        ) from error
-    finally:
-        for future in futures:
-            future.cancel()
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-_WORK: list[tuple[Sequence[Task], Prepared]] = []
-
-
-def _begin(tasks: Sequence[Task], prepared: Prepared) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C: leave without a word
-    _WORK[:] = [(tasks, prepared)]
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-
-
-def _leave_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _evaluate_inherited(number: int) -> list[Score]:
-    tasks, prepared = _WORK[0]
-    return evaluate(tasks[number], prepared)
-
-
-def _sent(
-    tasks: Sequence[Task], bars: Mapping[str, Bars], processes: int
-) -> Iterator[tuple[Task, list[Score]]]:
-    """Run in fresh processes, to which tasks and bars are sent."""
-    from joblib import Parallel, delayed, parallel_config
-
-    for one in bars.values():
-        _ = one.digest  # computed once here, not in every worker: it is how a worker knows its bars
-    with parallel_config("loky", n_jobs=processes, initializer=_ignore_interrupts):
-        parallel = Parallel(return_as="generator", batch_size=1, pre_dispatch="2*n_jobs")
-    results = parallel(delayed(_evaluate_elsewhere)(task, dict(bars)) for task in tasks)
-    finished = False
-    try:
-        for task, scores in zip(tasks, results, strict=True):
-            if isinstance(scores, IversonError):
-                raise scores  # the first in order, whichever process met one first
-            yield task, scores
-        finished = True
-    finally:
-        if not finished:  # Ctrl-C or an error: nobody works on for nothing
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # joblib tells what was cancelled
-                results.close()
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends the workers
-
-
-def _cores() -> int:
-    from joblib import cpu_count
-
-    return int(cpu_count())
-
-
-def _importable(setup: Setup) -> bool:
-    """Whether another process finds these classes by their names."""
-    parts = (setup.strategy, type(setup.sizing), type(setup.costs), *map(type, setup.rules))
-    return all(
-        part.__module__ != "__main__"
-        and getattr(sys.modules.get(part.__module__), part.__qualname__, None) is part
-        and getattr(sys.modules[part.__module__], "__spec__", None) is not None
-        for part in parts
-    )
+def _nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def why_engine(setup: Setup, bars: Mapping[str, Bars]) -> str | None:
@@ -237,18 +160,3 @@ def evaluate(task: Task, prepared: Prepared) -> list[Score]:
     from iverson.research.sweep import sweep
 
     return sweep(task, prepared)
-
-
-_PREPARED: dict[str, Prepared] = {}
-
-
-def _evaluate_elsewhere(task: Task, bars: Mapping[str, Bars]) -> list[Score] | IversonError:
-    """Run one batch in a worker, which converts the bars once and keeps them."""
-    key = "/".join(one.digest for one in bars.values())
-    if key not in _PREPARED:
-        _PREPARED.clear()
-        _PREPARED[key] = Prepared.of(bars)
-    try:
-        return evaluate(task, _PREPARED[key])
-    except IversonError as error:
-        return error

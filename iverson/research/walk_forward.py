@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -34,7 +35,7 @@ from iverson.research.backtest import (
 )
 from iverson.research.failures import refuse_faults
 from iverson.research.folds import Fold, make_folds
-from iverson.research.search import Score, best, search
+from iverson.research.search import Jobs, Score, best, search
 from iverson.risk.rules import RiskRule
 
 Border = Literal["close", "carry"]
@@ -113,10 +114,13 @@ def walk_forward(
     *,
     first: date,
     last: date,
-    jobs: int = 1,
+    jobs: Jobs = 1,
+    resume: Path | str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[FoldResult], dict[Reading, Judged], date]:
     """Search every fold in sample, then judge the chosen sets out of sample, under each reading.
+
+    `jobs`, `resume` and `progress` are those of `search`.
 
     Returns the folds, the judged runs by reading, and the first session of the first fold, which
     is later than `first` when the bars before it do not suffice for the warm-up.
@@ -151,6 +155,7 @@ def walk_forward(
         objective=plan.objective,
         minimum_trades=plan.minimum_trades,
         jobs=jobs,
+        resume=resume,
         progress=progress,
     )
     chosen = [best(row) for row in scores]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 import iverson as iv
 from iverson.errors import ConfigError
 from iverson.market import sample
-from iverson.research import search as searching
+from iverson.research import search_places
 from iverson.research.backtest import Prepared, Setup, simulate
 from iverson.research.search import BATCH, Score, best, search
 
@@ -68,12 +69,14 @@ def test_number_of_processes_changes_nothing() -> None:
 
 def test_processes_that_cannot_fork_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """There it is one process, with a word, for classes that others cannot import."""
-    monkeypatch.setattr(searching.sys, "platform", "win32")
+    monkeypatch.setattr(search_places.sys, "platform", "win32")
     local = type("Local", (Dip,), {"__module__": "__main__"})
 
-    with pytest.warns(UserWarning, match="searching in one process"):
+    with warnings.catch_warnings(record=True) as told:  # Backtrader warns too from Python 3.12
+        warnings.simplefilter("always")
         scores = found(setup=replace(SETUP, strategy=local), jobs=2)
 
+    assert any("searching in one process" in str(warning.message) for warning in told)
     assert scores == found()
 
 
@@ -112,8 +115,17 @@ def test_nan_score_cannot_win() -> None:
     assert best(scored(math.nan)) is None
 
 
-@pytest.mark.parametrize("jobs", [0, -2, 1.5])
-def test_number_of_processes_has_to_be_one(jobs: int) -> None:
+def test_equal_scores_are_equal_with_nan_in_them() -> None:
+    one, same = (Score({"n": 1}, 1.0, 0, 0.0, 0.0, float("nan"), 1) for _ in range(2))
+
+    assert one == same
+    assert one != replace(same, sharpe=0.0)
+    assert replace(same, sharpe=0.0) != one
+    assert one != 1
+
+
+@pytest.mark.parametrize("jobs", [0, -2, 1.5, None, "all", "dusk", "http://localhost:1"])
+def test_place_has_to_be_one(jobs: Any) -> None:
     with pytest.raises(ConfigError, match="expected 1 or more processes, or -1"):
         found(jobs=jobs)
 

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a search has done, kept in a file: a search that was ended goes on from there.
+
+One line of JSON for each finished batch, written and synced when it is done. A batch is known by
+the digest of all that decides its scores (code, bars, setup, parameter sets, span, objective), so
+that one file serves any number of searches and nothing stale is ever taken. Floats are written as
+Python's `repr` and read back to the same bits; nothing in the file is executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import IO, Any
+
+from iverson.errors import ConfigError
+from iverson.market.bars import Bars
+from iverson.research.search import Score, Task
+from iverson.research.search_code import code_of
+from iverson.research.search_worker import Load
+
+HEADER = b'{"file": "finished batches of Iverson searches", "form": 1}\n'
+NUMBERS = ("score", "trades", "total_return", "cagr", "sharpe", "bars")  # of a Score, as written
+WHOLE = ("trades", "bars")
+
+
+class Finished:
+    """The finished batches of one search: `found` from earlier runs, and those added now."""
+
+    def __init__(self, file: IO[bytes] | None, keys: Sequence[str]) -> None:
+        self.file = file
+        self.keys = keys
+        self.found: dict[int, list[Score]] = {}
+
+    def add(self, number: int, scores: Sequence[Score]) -> None:
+        """Keep the scores of a batch, on the disk when this returns."""
+        if self.file is None:
+            return
+        rows = [[_plain(score, name) for name in NUMBERS] for score in scores]
+        line = json.dumps({"batch": self.keys[number], "scores": rows})
+        self.file.write(line.encode() + b"\n")
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+
+@contextmanager
+def finished(
+    path: Path | str | None, tasks: Sequence[Task], bars: Mapping[str, Bars]
+) -> Iterator[Finished]:
+    """Open a file of finished batches, None for none; makes it when it is not there.
+
+    A last line that was cut off in writing is dropped.
+
+    Raises
+    ------
+    ConfigError: the file is another kind of file, or was damaged; a strategy without a source file.
+    OSError: the file cannot be written.
+    """
+    if path is None:
+        yield Finished(None, ())
+        return
+    keys = batch_keys(tasks, bars)
+    with Path(path).open("a+b") as file:
+        _begin(file, path)
+        kept = Finished(file, keys)
+        numbers = {key: number for number, key in enumerate(keys)}
+        for count, line in enumerate(file, start=2):
+            key, rows = _read(line, path, count)
+            if key in numbers:
+                kept.found[numbers[key]] = _scores(rows, tasks[numbers[key]], path, count)
+        yield kept
+
+
+def batch_keys(tasks: Sequence[Task], bars: Mapping[str, Bars]) -> list[str]:
+    """Return the digest of each batch: of all that decides its scores."""
+    import joblib
+
+    setup = tasks[0].setup
+    settings = {
+        one.name: getattr(setup, one.name) for one in fields(setup) if one.name != "strategy"
+    }
+    try:
+        common = (
+            code_of(setup),
+            setup.strategy.__qualname__,
+            Load.of(bars).digest,
+            joblib.hash(settings, hash_name="sha1"),
+        )
+        return [
+            hashlib.sha256(repr((common, *_facts(task))).encode()).hexdigest() for task in tasks
+        ]
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ConfigError(
+            f"a parameter, rule or cost cannot be written down ({error}), so a search with it "
+            "cannot be resumed; use plain values, or classes of a module"
+        ) from error
+
+
+def _facts(task: Task) -> tuple[Any, ...]:
+    import joblib
+
+    sets = joblib.hash(task.sets, hash_name="sha1")
+    return sets, task.first, task.last, task.objective, task.minimum_trades
+
+
+def _begin(file: IO[bytes], path: Path | str) -> None:
+    """Stand after the header, which is written into an empty file, and drop a torn last line."""
+    file.seek(0)
+    head = file.readline()
+    if head != HEADER and not HEADER.startswith(head):
+        raise ConfigError(
+            f"{path} holds something else than finished batches; give --resume another file"
+        )
+    if head != HEADER:
+        file.truncate(0)
+        file.write(HEADER)
+        file.flush()
+        os.fsync(file.fileno())
+    elif (whole := _end_of_last_line(file)) < file.seek(0, os.SEEK_END):
+        file.truncate(whole)
+    file.seek(len(HEADER))
+
+
+def _end_of_last_line(file: IO[bytes]) -> int:
+    """Return the length of the file up to its last newline."""
+    block, end = 65536, file.seek(0, os.SEEK_END)
+    while end > 0:
+        begin = max(0, end - block)
+        file.seek(begin)
+        found = file.read(end - begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        end = begin
+    return 0
+
+
+def _read(line: bytes, path: Path | str, count: int) -> tuple[str, list[list[Any]]]:
+    try:
+        told = json.loads(line)
+        return str(told["batch"]), list(told["scores"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, count) from error
+
+
+def _scores(rows: list[Any], task: Task, path: Path | str, count: int) -> list[Score]:
+    good = len(rows) == len(task.sets) and all(
+        isinstance(row, list)
+        and len(row) == len(NUMBERS)
+        and all(
+            isinstance(value, int if name in WHOLE else float) and not isinstance(value, bool)
+            for name, value in zip(NUMBERS, row, strict=True)
+        )
+        for row in rows
+    )
+    if not good:
+        raise _damaged(path, count)
+    return [
+        Score(params=params, **dict(zip(NUMBERS, row, strict=True)))
+        for params, row in zip(task.sets, rows, strict=True)
+    ]
+
+
+def _damaged(path: Path | str, count: int) -> ConfigError:
+    return ConfigError(
+        f"line {count} of {path} is no finished batch; the file was damaged: delete it, or that "
+        "line, and run the search again"
+    )
+
+
+def _plain(score: Score, name: str) -> float | int:
+    value = getattr(score, name)
+    return int(value) if name in WHOLE else float(value)
