@@ -16,6 +16,7 @@ import numpy as np
 from iverson.errors import ConfigError
 from iverson.execution.costs import Costs
 from iverson.market.bars import DAILY, Bars
+from iverson.market.calendar import utc_now
 from iverson.research.backtest import (
     Prepared,
     Setup,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from iverson.research.walk_result import WalkForward
 
 Day = str | date
+
+
 _DAY = re.compile(r"\d{4}(-\d{1,2}){0,2}")
 
 
@@ -54,6 +57,7 @@ class System:
     through_ticks, volume_share: see `EquityBroker`.
     store: directory of imported bars; default `data/cache`, then the bundled sample.
     bars: bars to use instead of a store, by symbol.
+    clock: what the time is, for the trial ledger (`trials.db` beside the bars).
     """
 
     strategy: type[Strategy]
@@ -68,6 +72,7 @@ class System:
     interval: str = DAILY
     store: Path | str | None = None
     bars: Mapping[str, Bars] | None = None
+    clock: Callable[[], datetime] = utc_now
 
     def __post_init__(self) -> None:
         if not (isinstance(self.strategy, type) and issubclass(self.strategy, Strategy)):
@@ -122,7 +127,8 @@ class System:
         ConfigError, DataError: one sentence each; nothing is written then.
         """
         from iverson.research.journaling import journal_run
-        from iverson.research.results import Run
+        from iverson.research.results import Run, warm_up_notes
+        from iverson.research.trials import remember, trial
 
         setup = self._setup(params)
         bars = self.load()
@@ -131,14 +137,20 @@ class System:
         first = first_ready(bars, asked, last, warm_up)
         outcome = simulate(setup, Prepared.of(bars), first=first, last=last)
         refuse_faults(outcome.record, setup.strategy, setup.params)
+        passport = self._passport(bars)
+        row = trial(
+            setup, np.r_[outcome.start, outcome.equity], len(outcome.pnl),
+            data=passport.digest, first=first, last=last, at=self.clock(),
+        )  # fmt: skip
+        _, problems = remember([row], self.store)
         run = Run(
             setup=setup,
             record=outcome.record,
             bars=bars,
-            passport=self._passport(bars),
+            passport=passport,
             start=outcome.start,
             warm_up=warm_up,
-            notes=_warm_up_notes(bars, outcome.traded, warm_up, asked, first),
+            notes=(*warm_up_notes(bars, outcome.traded, warm_up, asked, first), *problems),
         )
         if journal is not None:
             journal_run(run, journal)
@@ -182,10 +194,13 @@ class System:
             goes on from there. What other code, bars or settings found is never taken from it.
         """
         from iverson.research.journaling import journal_walk_forward
+        from iverson.research.ledger import alike
+        from iverson.research.results import warm_up_notes
         from iverson.research.search import why_engine
         from iverson.research.search_space import check_space, random_sets, size
         from iverson.research.search_space import grid as all_sets
-        from iverson.research.walk_forward import Plan, walk_forward
+        from iverson.research.trials import evaluate, remember
+        from iverson.research.walk_forward import Plan, distinct, walk_forward
         from iverson.research.walk_result import WalkForward
 
         setup = self._setup({})
@@ -215,6 +230,12 @@ class System:
             setup, bars, plan,
             first=first, last=last, jobs=jobs, resume=resume, progress=progress,
         )  # fmt: skip
+        passport = self._passport(bars)
+        tried = evaluate(
+            setup, Prepared.of(bars), list(distinct(results)),
+            data=passport.digest, first=begin, last=last, at=self.clock(),
+        )  # fmt: skip
+        known, problems = remember(tried, self.store)
         why = why_engine(setup, bars)
         traded = {symbol for one in judged["worst"].by_fold for symbol in one.traded}
         warm_up = max(one.warm_up for one in judged["worst"].by_fold)
@@ -224,10 +245,13 @@ class System:
             results=tuple(results),
             judged=judged,
             bars=bars,
-            passport=self._passport(bars),
+            passport=passport,
+            known=known,
+            tried=alike(known.rows, tried[0]),
             notes=(
-                *_warm_up_notes(bars, tuple(traded), warm_up, first, begin),
+                *warm_up_notes(bars, tuple(traded), warm_up, first, begin),
                 *([f"searched bar by bar, not by the kernel: {why}"] if why else []),
+                *problems,
             ),
         )
         if journal is not None:
@@ -330,15 +354,3 @@ def _checked_rules(rules: Any) -> tuple[RiskRule, ...]:
         if not isinstance(rule, RiskRule):
             raise ConfigError(f"rule {rule!r} is no iv.RiskRule; expected one, as LongOnly()")
     return listed
-
-
-def _warm_up_notes(
-    bars: Mapping[str, Bars], traded: Sequence[str], warm_up: int, asked: date, begin: date
-) -> tuple[str, ...]:
-    notes = []
-    if begin > asked:
-        notes.append(f"asked from {asked}, starts on {begin}: {warm_up} bars of warm-up come first")
-    idle = [symbol for symbol in bars if symbol not in traded]
-    if idle:
-        notes.append(f"never traded, too few bars for the warm-up: {', '.join(idle)}")
-    return tuple(notes)

@@ -86,6 +86,47 @@ def bars(
     )
 
 
+def noise(
+    symbols: str,
+    *,
+    seed: int,
+    sessions: int = 2_000,
+    start: date = START,
+    volatility: float = 0.015,
+) -> dict[str, Bars]:
+    """Make daily bars in which there is nothing to find: independent random walks without drift.
+
+    One series for each of the space-separated symbols, from $50, with `volatility` the deviation
+    of a day's log return; the expected return of a share is 0 every day. Prices are whole cents.
+    """
+    first = new_york().ordinal(start)
+    days = new_york().sessions[first : first + sessions].copy()
+    made = {}
+    for number, symbol in enumerate(symbols.split()):
+        generator = np.random.default_rng([seed, number])
+        steps = generator.normal(-0.5 * volatility**2, volatility, sessions)
+        close = 50.0 * np.exp(np.cumsum(steps))
+        opened = np.r_[50.0, close[:-1]]
+        reach = np.exp(np.abs(generator.normal(0.0, volatility / 2, (2, sessions))))
+        prices = {
+            "open": opened,
+            "high": np.maximum(opened, close) * reach[0],
+            "low": np.minimum(opened, close) / reach[1],
+            "close": close,
+        }
+        made[symbol] = Bars(
+            symbol=symbol,
+            interval=DAILY,
+            at=new_york().closes(days),
+            session=days,
+            volume=np.full(sessions, 10 * VOLUME),
+            factor=np.ones(sessions),
+            dividend=np.zeros(sessions),
+            **{name: np.round(price, 2) for name, price in prices.items()},
+        )
+    return made
+
+
 def book(**changes: Any) -> Book:
     """Make a book: $100,000 in cash, no position, no halt, nothing known of the past.
 

@@ -12,8 +12,10 @@ import ipaddress
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import settings
 
 PRIVATE = ("IVERSON_", "APCA_", "ALPACA_", "TELEGRAM_")
@@ -63,3 +65,13 @@ sys.addaudithook(wall)
 settings.register_profile("fixed", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("explore", deadline=None, print_blob=True, max_examples=1000)
 settings.load_profile("fixed")
+
+
+@pytest.fixture(autouse=True)
+def _no_ledger_of_the_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the trials of the tests out of the checkout's own ledger."""
+    from iverson.market import store
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "DEFAULT", tmp_path_factory.getbasetemp() / "store")
+        yield

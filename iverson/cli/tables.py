@@ -12,11 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from iverson.monitoring.tables import dollars
+from iverson.research.lint import lint
 from iverson.research.results import HEADLINE, by_rule
 
 if TYPE_CHECKING:
     from iverson.monitoring.measured import Metric
     from iverson.monitoring.summary import Summary
+    from iverson.research.luck import Luck
     from iverson.research.walk_result import WalkForward
 
 
@@ -30,7 +32,9 @@ def walk_forward_tables(result: WalkForward) -> None:
     console.print(chosen_table(result))
     strategy, symbols = result.setup.strategy.__name__, ", ".join(result.bars)
     console.print(metric_table(result.metrics, title=f"Out-of-sample, {strategy} on {symbols}"))
+    console.print(luck_table(result.luck))
     ambiguous = int(result.trades["ambiguous"].sum())
+    kinds = ", ".join(dict.fromkeys(finding.kind for finding in lint(result)))
     for line in (
         f"equity {dollars(result.start)} -> {dollars(result.equity.iloc[-1])}",
         f"{len(result.trades)} trades, {ambiguous} of them ambiguous (worst reading shown)",
@@ -39,9 +43,21 @@ def walk_forward_tables(result: WalkForward) -> None:
             f"{result.trials} parameter sets a fold; efficiency {number(result.efficiency)}, "
             f"rank stability {number(result.rank_stability)}"
         ),
+        *([f"warnings, explained in the report: {kinds}"] if kinds else []),
         *(f"note: {note}" for note in result.notes),
     ):
         console.print(line)
+
+
+def luck_table(found: Luck) -> Table:
+    """Return one line per instrument: its answer, and whether that is more than luck."""
+    title = f"Is it luck? {found.searched} parameter sets in this search, {found.ideas} ever tried"
+    table = Table(title=title, **LOOK)
+    for heading in ("instrument", "answer", "says"):
+        table.add_column(heading)
+    for name, row in found.table.iterrows():
+        table.add_row(str(name), row["value"], row["says"])
+    return table
 
 
 def fold_table(result: WalkForward) -> Table:

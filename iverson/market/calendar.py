@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from bisect import bisect_right
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from importlib import import_module
 
@@ -23,6 +23,11 @@ from iverson.errors import DataError
 NEW_YORK = "America/New_York"
 FIRST = "1960-01-01"
 LAST = "2049-12-31"
+
+
+def utc_now() -> datetime:
+    """Return the instant it is: the one place that reads the clock."""
+    return datetime.now(UTC)
 
 
 class Calendar:

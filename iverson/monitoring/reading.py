@@ -85,6 +85,10 @@ class Reading:
         """Read the trials, by the name of their strategy as `symbol`; columns of `TrialRow`."""
         return self._frame("trial", where)
 
+    def run_names(self, *kinds: Kind, **where: Unpack[Where]) -> set[str]:
+        """Read the names of the runs that have rows of these kinds, without reading the rows."""
+        return {run for _, run, _, _ in self._select(kinds, where)}
+
     def notes(self, **where: Unpack[Where]) -> pd.DataFrame:
         """Read the notes; columns of `Note`."""
         return self._frame("note", where)

@@ -80,9 +80,19 @@ def styled() -> Iterator[None]:
         yield
 
 
+class NotebookFigure(Figure):
+    """A figure that a notebook shows without pyplot having been imported."""
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        with styled():
+            self.savefig(stream, format="png")
+        return stream.getvalue()
+
+
 def make_figure(height: float = 4.0, *, width: float = WIDTH) -> Figure:
     """Return an empty figure of `width` x `height` inches."""
-    return Figure(figsize=(width, height), layout="constrained")
+    return NotebookFigure(figsize=(width, height), layout="constrained")
 
 
 def empty_figure(words: str) -> Figure:

@@ -73,7 +73,7 @@ def _fold_rows(result: WalkForward) -> Iterator[FoldRow]:
             in_sample_end=one.fold.in_sample.last,
             out_of_sample_start=one.fold.out_of_sample.first,
             out_of_sample_end=one.fold.out_of_sample.last,
-            parameters={k: _plain(v) for k, v in one.chosen.params.items()} if one.chosen else {},
+            parameters={k: plain(v) for k, v in one.chosen.params.items()} if one.chosen else {},
             trials=len(one.scores),
             in_sample_return=one.chosen.cagr if one.chosen else float("nan"),
             out_of_sample_return=one.out_of_sample_return,
@@ -84,7 +84,7 @@ def _run_row(
     setup: Setup, passport: Any, stage: Stage, cash: float, *, seed: int | None, **settings: Any
 ) -> RunRow:
     given = {**parameters_of(setup.strategy), **setup.params}
-    parameters = {name: _plain(value) for name, value in given.items()}
+    parameters = {name: plain(value) for name, value in given.items()}
     return RunRow(
         system=setup.strategy.__module__,
         strategy=setup.strategy.__name__,
@@ -120,10 +120,10 @@ def _name(row: RunRow, values: Sequence[Any], *more: Any) -> str:
     return digest.hexdigest()[:12]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return what a journal can hold; for functions and other objects their names."""
     if isinstance(value, list | tuple):
-        return tuple(_plain(one) for one in value)
+        return tuple(plain(one) for one in value)
     if hasattr(value, "item"):
         return value.item()
     if value is None or isinstance(value, str | bool | int | float | date):

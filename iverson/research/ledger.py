@@ -12,6 +12,7 @@ import base64
 import hashlib
 import json
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,9 @@ class Trials:
         return len({_idea(row) for row in self.rows})
 
 
+NO_TRIALS = Trials((), sound=True, on_these_bars=0)
+
+
 class Ledger:
     """The trials in one file, which is made when the first is added."""
 
@@ -61,9 +65,9 @@ class Ledger:
         named = {_name(row): row for row in rows}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with Journal(self.path, durable=False) as journal, journal.transaction():
-            known: set[str] = set()
-            for strategy in {row.strategy for row in named.values()}:
-                known.update(journal.trials(symbol=strategy)["run"])
+            known = journal.run_names(
+                "trial", **({"run": next(iter(named))} if len(named) == 1 else {})
+            )
             fresh = {name: row for name, row in named.items() if name not in known}
             for name, row in fresh.items():
                 journal.append(name, row)
@@ -72,7 +76,7 @@ class Ledger:
     def of(self, strategy: str, *, data: str = "") -> Trials:
         """Return the trials of one strategy ("module:Class"); none when there is no file."""
         if not self.path.exists():
-            return Trials((), sound=True, on_these_bars=0)
+            return NO_TRIALS
         with Journal(self.path, read_only=True) as journal:
             sound = journal.verify() is None
             frame = journal.trials()
@@ -103,14 +107,22 @@ def unpack(text: str) -> Floats:
 
 
 def matrix(rows: Sequence[TrialRow]) -> Floats:
-    """Put the returns of trials over the same sessions side by side; shape (sessions, trials)."""
-    return np.column_stack([unpack(row.returns) for row in rows]) if rows else np.empty((0, 0))
+    """Put the returns of trials over the same sessions side by side; shape (sessions, trials).
+
+    Trials without returns are left out, and so are those that ran over other sessions than most:
+    a symbol that trades on days when the others do not joins later after a longer warm-up.
+    """
+    columns = [unpack(row.returns) for row in rows if row.returns]
+    if not columns:
+        return np.empty((0, 0))
+    (usual, _), *_ = Counter(map(len, columns)).most_common()
+    return np.column_stack([column for column in columns if len(column) == usual])
 
 
-def alike(rows: Iterable[TrialRow], one: TrialRow) -> list[TrialRow]:
+def alike(rows: Iterable[TrialRow], one: TrialRow) -> tuple[TrialRow, ...]:
     """Return the trials over the same bars and sessions as one, of any code and conditions."""
     span = (one.data, one.first, one.last)
-    return [row for row in rows if (row.data, row.first, row.last) == span]
+    return tuple(row for row in rows if (row.data, row.first, row.last) == span)
 
 
 def _idea(row: TrialRow) -> str:

@@ -14,6 +14,7 @@ from iverson.execution.bracket import make_bracket
 from iverson.model import Verdict
 from iverson.monitoring.summary import Summary, summary
 from iverson.research.benchmark import buy_and_hold
+from iverson.research.sensitivity import sensitivity
 from iverson.research.shadow import ShadowTrade, follow
 from iverson.research.shadow_book import follow_denied, shadow_frame
 from iverson.research.walk_result import WalkForward
@@ -42,6 +43,11 @@ class Facts:
         """Metrics of buy-and-hold."""
         start, seed = self.result.start, self.result.plan.seed
         return summary(self.held, [], starting_equity=start, seed=seed)
+
+    @cached_property
+    def sensitivity(self) -> pd.DataFrame:
+        """The same decisions, filled otherwise."""
+        return sensitivity(self.result)
 
     @cached_property
     def options(self) -> dict[str, Any]:

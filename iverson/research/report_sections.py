@@ -11,6 +11,7 @@ from iverson.research import charts
 from iverson.research.charts_style import data_uri
 from iverson.research.report_execution import costs, denials, exits, fill_rate, readings
 from iverson.research.report_facts import Facts
+from iverson.research.report_luck import fills, is_it_luck
 from iverson.research.report_parts import (
     Picture,
     Section,
@@ -26,13 +27,16 @@ from iverson.research.report_parts import (
     target,
     without_paths,
 )
+from iverson.research.report_trust import confidence, market_regimes, warnings
 from iverson.research.report_words import SURVIVORSHIP, invested, settings_table
 
 
 def sections(facts: Facts) -> list[Section]:
     """Return all chapters after the headline, in order."""
-    makers = (_equity, _folds, _scatter, _stability, _maps, denials, exits, costs, readings,
-              fill_rate, _comparison, _passport, _made)  # fmt: skip
+    makers = (
+        warnings, _equity, is_it_luck, _folds, _scatter, _stability, _maps, fills, readings,
+        market_regimes, confidence, denials, exits, costs, fill_rate, _comparison, _passport, _made,
+    )  # fmt: skip
     return [make(facts) for make in makers]
 
 

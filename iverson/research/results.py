@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -127,3 +127,16 @@ def by_rule(rules: pd.Series) -> str:
     """Return how often each rule denied, in words to follow a count."""
     counts = ", ".join(f"{rule} {count}" for rule, count in rules.value_counts().items())
     return f": {counts}" if counts else ""
+
+
+def warm_up_notes(
+    bars: Mapping[str, Bars], traded: Sequence[str], warm_up: int, asked: date, begin: date
+) -> tuple[str, ...]:
+    """Say what the warm-up left out: the first sessions asked for, symbols with too few bars."""
+    notes = []
+    if begin > asked:
+        notes.append(f"asked from {asked}, starts on {begin}: {warm_up} bars of warm-up come first")
+    idle = [symbol for symbol in bars if symbol not in traded]
+    if idle:
+        notes.append(f"never traded, too few bars for the warm-up: {', '.join(idle)}")
+    return tuple(notes)

@@ -77,10 +77,11 @@ def score_of(task: Task, params: Mapping[str, Any], run: Run) -> Score:
 
 def engine_score(task: Task, params: Mapping[str, Any], prepared: Prepared) -> Score:
     """Score one set by running every bar through Backtrader."""
-    return score_of(task, params, _simulated(task, params, prepared))
+    return score_of(task, params, simulated(task, params, prepared))
 
 
-def _simulated(task: Task, params: Mapping[str, Any], prepared: Prepared) -> Run:
+def simulated(task: Task, params: Mapping[str, Any], prepared: Prepared) -> Run:
+    """Run one set through Backtrader: what the kernel has to give."""
     setup = task.setup.with_params(params)
     outcome = simulate(setup, prepared, first=task.first, last=task.last, full=False)
     refuse_faults(outcome.record, setup.strategy, setup.params)
@@ -89,7 +90,7 @@ def _simulated(task: Task, params: Mapping[str, Any], prepared: Prepared) -> Run
 
 def _compare(task: Task, params: Mapping[str, Any], run: Any, prepared: Prepared) -> None:
     """Raise for the first number in which kernel and engine differ."""
-    expected = _simulated(task, params, prepared)
+    expected = simulated(task, params, prepared)
     about = f"{task.setup.strategy.__name__} with {dict(params)}, {task.first} to {task.last}"
     for name, ours, theirs in zip(
         ("start", "equity of session", "pnl of trade", "bars"), run, expected, strict=True

@@ -9,7 +9,7 @@ from fold to fold, so the stitched curve is what one account would have lived th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -200,6 +200,17 @@ def judge(
         record.values.extend(outcome.record.values)
         outcomes.append(outcome)
     return Judged(record, tuple(outcomes))
+
+
+def distinct(results: Sequence[FoldResult]) -> Iterator[Mapping[str, Any]]:
+    """Yield the parameter sets that were searched, each once, in order."""
+    seen = set()
+    for one in results:
+        for score in one.scores:
+            key = repr(sorted(score.params.items()))
+            if key not in seen:
+                seen.add(key)
+                yield score.params
 
 
 def _result(

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,17 +17,25 @@ import pandas as pd
 from iverson.market.bars import Bars
 from iverson.market.source import Passport
 from iverson.model import Reading
-from iverson.monitoring.record import Record
+from iverson.monitoring.record import Record, TrialRow
 from iverson.monitoring.summary import Summary
 from iverson.monitoring.tables import dollars, measure
 from iverson.research.backtest import Setup
+from iverson.research.ledger import NO_TRIALS, Trials
 from iverson.research.results import HEADLINE, Recorded, by_rule
 from iverson.research.walk_forward import FoldResult, Judged, Plan
+
+if TYPE_CHECKING:
+    from iverson.research.luck import Luck
 
 
 @dataclass(frozen=True)
 class WalkForward(Recorded):
-    """What a walk-forward found: tables and numbers out of sample, after costs, worst reading."""
+    """What a walk-forward found: tables and numbers out of sample, after costs, worst reading.
+
+    `known` is what the ledger knows of the strategy, this search included; `tried` those of its
+    trials that ran over the very sessions of this walk-forward.
+    """
 
     setup: Setup
     plan: Plan
@@ -36,6 +44,8 @@ class WalkForward(Recorded):
     bars: Mapping[str, Bars]
     passport: Passport
     notes: tuple[str, ...] = ()
+    known: Trials = NO_TRIALS
+    tried: tuple[TrialRow, ...] = field(default=(), repr=False)
 
     @property
     def record(self) -> Record:
@@ -95,6 +105,13 @@ class WalkForward(Recorded):
             }
             rows.append(row)
         return pd.DataFrame(rows).set_index("fold")
+
+    @cached_property
+    def luck(self) -> Luck:
+        """Whether all this is luck, by every instrument."""
+        from iverson.research.luck import luck
+
+        return luck(self, seed=self.seed)
 
     @property
     def efficiency(self) -> float:

@@ -77,7 +77,11 @@ def test_backtest_writes_what_it_was_asked_to(iverson: Any, folder: Path) -> Non
 
     assert shown.endswith("chart: a.png\n")
     assert (folder / "a.png").read_bytes().startswith(b"\x89PNG")
-    assert sorted(path.name for path in folder.iterdir()) == ["a.db", "a.png"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "a.db",
+        "a.png",
+        "data",
+    ]  # with the trial ledger
     with iv.Journal(folder / "a.db", read_only=True) as journal:
         assert journal.runs()["parameters"].iloc[0]["period"] == 7
 

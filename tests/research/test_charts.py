@@ -14,7 +14,7 @@ from iverson.market.bars import Bars
 from iverson.market.calendar import new_york
 from iverson.research import charts
 from iverson.research.charts_search import cells, view
-from iverson.research.charts_style import svg
+from iverson.research.charts_style import make_figure, svg
 from iverson.research.results import Run
 
 SESSIONS = 500
@@ -256,3 +256,7 @@ def test_letters_without_a_glyph_are_drawn_without_a_warning(run):
     frame = pd.DataFrame({"rule": ["\u5927"]})
 
     assert svg(charts.denials_chart(frame))
+
+
+def test_notebook_shows_a_figure_that_pyplot_does_not_know() -> None:
+    assert make_figure(1.0)._repr_png_().startswith(b"\x89PNG")

@@ -88,7 +88,7 @@ def test_same_idea_on_other_bars_or_another_range_is_kept_but_counts_once(
     ledger.add([ROW, replace(ROW, **change)])
     trials = ledger.of("mine:Rsi")
     assert (len(trials.rows), trials.count) == (2, 1)
-    assert alike(trials.rows, ROW) == [ROW]
+    assert alike(trials.rows, ROW) == (ROW,)
 
 
 def test_trials_of_other_strategies_on_the_same_bars_are_counted(ledger: Ledger) -> None:
@@ -101,6 +101,12 @@ def test_matrix_has_a_column_a_trial(ledger: Ledger) -> None:
     assert np.array_equal(
         matrix([ROW, other]), np.array([RETURNS, (0.0, 0.5, math.nan)]).T, equal_nan=True
     )
+
+
+def test_matrix_leaves_out_what_has_no_returns_or_ran_over_other_sessions() -> None:
+    rows = [ROW, replace(ROW, returns=""), replace(ROW, returns=pack([0.1])), ROW]
+    assert np.array_equal(matrix(rows), np.array([RETURNS, RETURNS]).T)
+    assert matrix([rows[1]]).size == 0
 
 
 @pytest.mark.parametrize("seq", [1, 2, 3])

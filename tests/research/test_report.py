@@ -22,8 +22,9 @@ from iverson.research.results import HEADLINE
 HOSTILE = '<script>alert("A$B$")</script>&'
 SESSIONS = 420
 SECTIONS = (
-    *("equity", "folds", "efficiency", "stability", "maps", "denials", "exits", "costs"),
-    *("readings", "fill-rate", "buy-and-hold", "passport", "settings"),
+    *("warnings", "equity", "luck", "folds", "efficiency", "stability", "maps", "fills"),
+    *("readings", "regimes", "confidence", "denials", "exits", "costs", "fill-rate"),
+    *("buy-and-hold", "passport", "settings"),
 )
 
 
