@@ -163,7 +163,7 @@ class System:
         *,
         in_sample: str | int = "2y",
         out_of_sample: str | int = "6mo",
-        purge: int = 0,
+        purge: int | None = None,
         anchored: bool = False,
         grid: Mapping[str, Any] | None = None,
         trials: int | None = None,
@@ -181,7 +181,8 @@ class System:
         Parameters
         ----------
         in_sample, out_of_sample: "2y", "6mo", "3w", "90d", or a number of sessions.
-        purge: sessions left out between the two; with positions closed at borders 0 is safe.
+        purge: sessions left out between the two; default the longest holding period plus the wait
+            for the entry. With positions closed at borders 0 is safe too.
         anchored: let in-sample start at the beginning in every fold instead of rolling along.
         grid: values to try by parameter, `dict(period=[7, 14])`; None tries the defaults only.
         trials: draw this many sets at random (seeded) instead of trying every combination.
@@ -200,7 +201,7 @@ class System:
         from iverson.research.search_space import check_space, random_sets, size
         from iverson.research.search_space import grid as all_sets
         from iverson.research.trials import evaluate, remember
-        from iverson.research.walk_forward import Plan, distinct, walk_forward
+        from iverson.research.walk_forward import Plan, default_gap, distinct, walk_forward
         from iverson.research.walk_result import WalkForward
 
         setup = self._setup({})
@@ -216,7 +217,7 @@ class System:
         plan = Plan(
             in_sample=in_sample,
             out_of_sample=out_of_sample,
-            purge=purge,
+            purge=default_gap(setup, sets) if purge is None else purge,
             anchored=anchored,
             objective=objective,
             minimum_trades=minimum_trades,

@@ -49,7 +49,10 @@ def walk_forward(  # noqa: PLR0917 (typer passes them by name)
     out_of_sample: Annotated[
         str, typer.Option(help="Length to judge on, spelled the same.")
     ] = "1y",
-    purge: Annotated[int, typer.Option(min=0, help="Sessions left out between the two.")] = 0,
+    purge: Annotated[
+        int | None,
+        typer.Option(min=0, help="Sessions left out between the two; default: by longest holding."),
+    ] = None,
     anchored: Annotated[
         bool,
         typer.Option(help="In-sample always begins at the beginning instead of rolling along."),

@@ -106,17 +106,21 @@ def unpack(text: str) -> Floats:
         raise DataError(f"a trial's returns cannot be read ({error}); keep the file") from error
 
 
-def matrix(rows: Sequence[TrialRow]) -> Floats:
-    """Put the returns of trials over the same sessions side by side; shape (sessions, trials).
+def comparable(rows: Sequence[TrialRow]) -> list[TrialRow]:
+    """Return the trials whose returns stand side by side.
 
     Trials without returns are left out, and so are those that ran over other sessions than most:
     a symbol that trades on days when the others do not joins later after a longer warm-up.
     """
-    columns = [unpack(row.returns) for row in rows if row.returns]
-    if not columns:
-        return np.empty((0, 0))
-    (usual, _), *_ = Counter(map(len, columns)).most_common()
-    return np.column_stack([column for column in columns if len(column) == usual])
+    lengths = {id(row): len(unpack(row.returns)) for row in rows if row.returns}
+    usual = Counter(lengths.values()).most_common(1)
+    return [row for row in rows if row.returns and lengths[id(row)] == usual[0][0]]
+
+
+def matrix(rows: Sequence[TrialRow]) -> Floats:
+    """Put the returns of the comparable trials side by side; shape (sessions, trials)."""
+    columns = [unpack(row.returns) for row in comparable(rows)]
+    return np.column_stack(columns) if columns else np.empty((0, 0))
 
 
 def alike(rows: Iterable[TrialRow], one: TrialRow) -> tuple[TrialRow, ...]:

@@ -9,7 +9,7 @@ from fold to fold, so the stitched curve is what one account would have lived th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -30,11 +30,13 @@ from iverson.research.backtest import (
     Prepared,
     Setup,
     first_ready,
+    parameters_of,
     simulate,
     warm_up_bars,
 )
 from iverson.research.failures import refuse_faults
 from iverson.research.folds import Fold, make_folds
+from iverson.research.purged import default_purge
 from iverson.research.search import Jobs, Score, best, search
 from iverson.risk.rules import RiskRule
 
@@ -200,6 +202,28 @@ def judge(
         record.values.extend(outcome.record.values)
         outcomes.append(outcome)
     return Judged(record, tuple(outcomes))
+
+
+def longest_holding(setup: Setup, sets: Iterable[Mapping[str, Any]]) -> int | None:
+    """Return the longest time limit among some parameter sets, sessions; None: one has none."""
+    limits = [{**known_parameters(setup), **one}["max_sessions"] for one in sets]
+    return None if None in limits else max(limits)
+
+
+def default_gap(setup: Setup, sets: Iterable[Mapping[str, Any]]) -> int:
+    """Return the purge that no trade reaches across: longest holding plus wait for the entry.
+
+    0 without a time limit, where no number is long enough: positions are closed at the borders.
+    """
+    sets = list(sets)
+    longest = longest_holding(setup, sets)
+    waits = [{**known_parameters(setup), **one}["entry_sessions"] for one in sets]
+    return 0 if longest is None else default_purge(longest, max(waits))
+
+
+def known_parameters(setup: Setup) -> dict[str, Any]:
+    """Return all parameters of a setup's strategy, its own and the defaults."""
+    return {**parameters_of(setup.strategy), **setup.params}
 
 
 def distinct(results: Sequence[FoldResult]) -> Iterator[Mapping[str, Any]]:

@@ -23,9 +23,16 @@ from iverson.monitoring.tables import dollars, measure
 from iverson.research.backtest import Setup
 from iverson.research.ledger import NO_TRIALS, Trials
 from iverson.research.results import HEADLINE, Recorded, by_rule
-from iverson.research.walk_forward import FoldResult, Judged, Plan
+from iverson.research.walk_forward import (
+    FoldResult,
+    Judged,
+    Plan,
+    default_gap,
+    longest_holding,
+)
 
 if TYPE_CHECKING:
+    from iverson.research.cross_validation import CrossValidation
     from iverson.research.luck import Luck
 
 
@@ -112,6 +119,33 @@ class WalkForward(Recorded):
         from iverson.research.luck import luck
 
         return luck(self, seed=self.seed)
+
+    def cross_validate(
+        self,
+        *,
+        groups: int = 6,
+        test_groups: int = 2,
+        purge: int | None = None,
+        embargo: int = 0,
+    ) -> CrossValidation:
+        """Judge this search on many paths instead of one: combinatorial purged cross-validation.
+
+        `groups` of consecutive sessions, of which every choice of `test_groups` is judged while the
+        others are tuned on. `purge` sessions are left out on both sides of what is judged (default:
+        the longest holding period plus the wait for the entry), `embargo` further ones after it.
+        """
+        from iverson.research.cross_validation import cross_validate
+
+        limit = longest_holding(self.setup, self.plan.sets)
+        return cross_validate(
+            self.tried,
+            self.bars,
+            groups=groups,
+            test_groups=test_groups,
+            purge=default_gap(self.setup, self.plan.sets) if purge is None else purge,
+            embargo=embargo,
+            longest_holding=limit,
+        )
 
     @property
     def efficiency(self) -> float:
