@@ -47,8 +47,10 @@ test-cluster: ## the search on Dask and Ray clusters of this machine, in .venv-c
 	@.venv-cluster/bin/python -m pip install --quiet --editable ".[research,dev,cluster]"
 	@timeout 1200 .venv-cluster/bin/python -m pytest -n 0 -m cluster tests/research/test_search_clusters.py
 
-campaign: $(READY) ## the lean engine against stock Backtrader over 2,000 random runs (minutes)
+campaign: $(READY) ## engine against stock, kernel against engine, statistics on noise (an hour)
 	@$(BIN)/python -m tests.engine.campaign --seeds 2000
+	@$(BIN)/python -m tests.research.sweep_campaign 0 700
+	@$(BIN)/python -m tests.research.overfitting_campaign --repeats 2000
 
 bench: $(READY) ## the speed page, against stock Backtrader and PEERS="vectorbt ..." (minutes)
 	@$(BIN)/python -m tests.bench --peers "$(PEERS)" --works "$(or $(WORKS),all)"
