@@ -40,8 +40,8 @@ def run(tasks: Sequence[Task], place: Place) -> Iterator[tuple[int, list[Score]]
 
     Raises
     ------
-    ConfigError: a strategy that fails, the first in order; or, when all others are done, a batch
-    that ends its workers.
+    ConfigError: a strategy that fails, or, when all others are done, a batch that ends its
+    workers; the first in order, whichever worker was quickest.
     """
     losses: Counter[int] = Counter()
     faults: dict[int, IversonError] = {}
@@ -62,11 +62,11 @@ def run(tasks: Sequence[Task], place: Place) -> Iterator[tuple[int, list[Score]]
                 faults[number] = outcome
             else:
                 yield number, outcome
-            if faults and min(faults) < min(open_ones, default=len(tasks)):
+            if faults and min(faults) < min(open_ones | deadly.keys(), default=len(tasks)):
                 raise faults[min(faults)]
         if not done:
             raise ConfigError("no worker took a batch of the search; run it with jobs=1")
-    if deadly:
+    if deadly:  # before any fault, or that would have been raised
         raise deadly[min(deadly)]
 
 

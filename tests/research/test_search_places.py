@@ -154,6 +154,27 @@ def test_first_fault_waits_for_those_before_it() -> None:
     assert done == [3, 0]
 
 
+@pytest.mark.parametrize("last_is_lost", [False, True])
+def test_fault_does_not_hide_a_deadly_batch_before_it(last_is_lost: bool) -> None:
+    """Whatever else was lost beside it: the first in order, once all others are done."""
+
+    class Both(Scripted):
+        def round(self, numbers: Any) -> Any:
+            for number, outcome in super().round(numbers):
+                fault = number == 1 and not isinstance(outcome, Lost)
+                yield number, ConfigError("a fault") if fault else outcome
+
+    beside = {0, 3} if last_is_lost else {0}
+    done: list[int] = []
+
+    def note_all() -> None:
+        done.extend(number for number, _ in run(TASKS, Both(beside, beside, {0})))
+
+    with pytest.raises(ConfigError, match="ended its worker 3 times"):
+        note_all()
+    assert sorted(done) == [2, 3]
+
+
 @pytest.mark.parametrize(
     ("jobs", "package"), [("dask", "dask"), ("tcp://127.0.0.1:1", "dask"), ("ray", "ray")]
 )

@@ -151,28 +151,6 @@ def test_other_bars_and_other_order_of_bars_are_another_search() -> None:
     assert len(keys) == 3
 
 
-def test_changed_source_is_another_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the strategy's module, and of a module it takes something from."""
-    monkeypatch.syspath_prepend(tmp_path)
-    helper, module = tmp_path / "my_helper.py", tmp_path / "my_strategy.py"
-    helper.write_text("PERIOD = 3\n")
-    module.write_text(
-        "import iverson as iv\nimport my_helper\n\n\nclass Mine(iv.Strategy):\n"
-        "    params = dict(period=my_helper.PERIOD)\n"
-        "    def entry(self, data):\n        return iv.Long(3, data.close, data.close * 0.9)\n"
-    )
-    strategy = __import__("my_strategy").Mine
-    task = Task((0, 0), replace(SETUP, strategy=strategy), ({},), *SPANS[0], "sharpe", 1)
-    key = lambda: batch_keys([task], BARS)[0]
-    first = key()
-
-    helper.write_text("PERIOD = 4\n")
-    second = key()
-    module.write_text(module.read_text() + "# a word\n")
-
-    assert len({first, second, key()}) == 3
-
-
 def test_keys_are_the_same_in_another_process(tmp_path: Path) -> None:
     script = (
         "from tests.research.search_systems import *\n"
