@@ -69,11 +69,13 @@ def finished(
     with Path(path).open("a+b") as file:
         _begin(file, path)
         kept = Finished(file, keys)
-        numbers = {key: number for number, key in enumerate(keys)}
+        numbers: dict[str, list[int]] = {}
+        for number, key in enumerate(keys):  # one set named often makes equal batches
+            numbers.setdefault(key, []).append(number)
         for count, line in enumerate(file, start=2):
             key, rows = _read(line, path, count)
-            if key in numbers:
-                kept.found[numbers[key]] = _scores(rows, tasks[numbers[key]], path, count)
+            for number in numbers.get(key, ()):
+                kept.found[number] = _scores(rows, tasks[number], path, count)
         yield kept
 
 
@@ -122,14 +124,16 @@ def _begin(file: IO[bytes], path: Path | str) -> None:
         file.write(HEADER)
         file.flush()
         os.fsync(file.fileno())
-    elif (whole := _end_of_last_line(file)) < file.seek(0, os.SEEK_END):
-        file.truncate(whole)
+    else:
+        end = file.seek(0, os.SEEK_END)
+        if (whole := _end_of_last_line(file, end)) < end:
+            file.truncate(whole)
     file.seek(len(HEADER))
 
 
-def _end_of_last_line(file: IO[bytes]) -> int:
-    """Return the length of the file up to its last newline."""
-    block, end = 65536, file.seek(0, os.SEEK_END)
+def _end_of_last_line(file: IO[bytes], end: int) -> int:
+    """Return the length of the file up to its last newline before `end`."""
+    block = 65536
     while end > 0:
         begin = max(0, end - block)
         file.seek(begin)

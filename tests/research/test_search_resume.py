@@ -92,6 +92,20 @@ def test_finished_search_runs_nothing(tmp_path: Path, runs: list[Task]) -> None:
     assert file.stat().st_size == size
 
 
+def test_equal_batches_are_all_found(tmp_path: Path, runs: list[Task]) -> None:
+    """A grid may name one set twice."""
+    file = tmp_path / "done.jsonl"
+    sets = [SETS[0]] * (2 * SMALL)
+    look = lambda: search(
+        SETUP, BARS, SPANS[:1], sets, objective="sharpe", minimum_trades=1, resume=file
+    )
+    first = look()
+    runs.clear()
+
+    assert look() == first
+    assert not runs
+
+
 @pytest.mark.parametrize("cut", [1, 20, 200])
 def test_torn_last_line_costs_its_batch_only(tmp_path: Path, runs: list[Task], cut: int) -> None:
     file = tmp_path / "done.jsonl"
