@@ -53,7 +53,7 @@ campaign: $(READY) ## engine against stock, kernel against engine, statistics on
 	@$(BIN)/python -m tests.research.overfitting_campaign --repeats 2000
 
 bench: $(READY) ## the speed page, against stock Backtrader and PEERS="vectorbt ..." (minutes)
-	@$(BIN)/python -m tests.bench --peers "$(PEERS)" --works "$(or $(WORKS),all)"
+	@$(BIN)/python -m tests.bench --peers "$(PEERS)" --works "$(or $(WORKS),all)" $(if $(LONG),--long)
 
 lock: ## write requirements.lock anew from pyproject.toml (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: $(PYTHON) -m pip install uv"; exit 1; }

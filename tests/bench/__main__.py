@@ -8,20 +8,24 @@ the machine does not fall on one of them.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import platform
 import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 from tests.bench import plan
 from tests.bench.environments import TOP, NotAvailable, python_of
 from tests.bench.measure import Failed, Measured, measure
+from tests.bench.page import UNFINISHED, merged, put_between_markers, rows_of, sections
 from tests.bench.plan import Engine
-from tests.bench.table import put_between_markers, table
-from tests.bench.work import WORKS
+from tests.bench.table import table
 
 PAGE = TOP / "docs" / "speed.md"
 
@@ -36,6 +40,8 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--peers", default="", help="names, or all: " + " ".join(plan.PEERS))
     asked.add_argument("--works", default="all", help="names, or all: " + " ".join(plan.EVERY))
+    asked.add_argument("--long", action="store_true", help="also what takes an hour")
+    asked.add_argument("--minutes", type=float, help="then stop; 10 for us and for each peer")
     asked.add_argument("--page", type=Path, default=PAGE)
     options = asked.parse_args()
     wanted = list(plan.PEERS) if options.peers == "all" else options.peers.split()
@@ -53,20 +59,39 @@ def main() -> None:
         except NotAvailable as reason:
             absent.append(f"{plan.PEERS[peer].title}: not available ({reason})")
             say(absent[-1])
-    versions: dict[str, str] = {}
-    parts = []
+    minutes = options.minutes or plan.MINUTES * (1 + len(wanted)) * (12 if options.long else 1)
+    bounds = Bounds.of(minutes, long=options.long)
+    tables = rows_of(options.page)
     for work in works:
-        parts.append(measured_work(work, engines, versions))
-        say(parts[-1] + "\n")
-        text = "\n\n".join([heading(versions), *parts, notes(absent)])
+        tables[work] = merged(tables.get(work, {}), measured_work(work, engines, bounds))
+        say("\n".join(sections(tables, [work])) + "\n")
+        text = "\n\n".join([heading(), *sections(tables, plan.EVERY), notes(absent)])
         put_between_markers(options.page, text)  # so that Ctrl-C keeps what is done
     say(f"saved in {options.page}")
 
 
-def measured_work(work: str, engines: list[tuple[Engine, Path]], versions: dict[str, str]) -> str:
-    """Measure all engines on one work and return its table."""
+@dataclass(frozen=True)
+class Bounds:
+    """When to stop: points of `time.monotonic`, and seconds for one process."""
+
+    again: float  # first processes of later works are worth more than further ones of this
+    end: float
+    each: float
+    long: bool
+
+    @classmethod
+    def of(cls, minutes: float, *, long: bool) -> Bounds:
+        """Make the bounds of a run that begins now."""
+        now, seconds = time.monotonic(), 60.0 * minutes
+        each = plan.LONG_SECONDS if long else plan.TIMEOUT_SECONDS
+        return cls(now + seconds / 2, now + seconds, each, long)
+
+
+def measured_work(work: str, engines: list[tuple[Engine, Path]], bounds: Bounds) -> dict[str, str]:
+    """Measure all engines on one work and return its rows."""
     found: dict[str, list[Measured]] = {}
     without: dict[str, str] = {}
+    loads: dict[str, float] = {}
     spent = dict.fromkeys(engines, 0.0)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "bars.npz"
@@ -75,32 +100,38 @@ def measured_work(work: str, engines: list[tuple[Engine, Path]], versions: dict[
         for number in range(plan.REPEATS):
             for one in engines:
                 engine, python = one
-                if work not in engine.works or engine.title in without:
+                works = engine.works + (engine.long if bounds.long else ())
+                if work not in works or engine.title in without:
                     continue
-                if spent[one] > plan.ENOUGH_SECONDS:
+                if number and (spent[one] > plan.ENOUGH_SECONDS or time.monotonic() > bounds.again):
                     continue
+                left = bounds.end - time.monotonic()
                 say(f"{work} {engine.title}, {number + 1} of at most {plan.REPEATS}")
                 try:
-                    done = measure(python, engine.module, work, data, plan.TIMEOUT_SECONDS)
+                    if left < 1.0:
+                        raise Failed("no time left")
+                    done = measure(python, engine.module, work, data, min(bounds.each, left))
                 except Failed as reason:
-                    without[engine.title] = str(reason)
+                    spent[one] = math.inf
+                    if number == 0 or not str(reason).startswith(UNFINISHED):
+                        without[engine.title] = str(reason)
                     continue
                 spent[one] += done.cold_cpu + done.cpu
                 found.setdefault(engine.title, []).append(done)
-                versions.update(done.versions)
+                loads[engine.title] = max(loads.get(engine.title, 0.0), os.getloadavg()[0])
     reference = found.get("plain Python loop")
-    lines = table({**found, **without}, reference[0].rows if reference else None)
-    return "\n".join([f"### {work}: {WORKS[work].title}", "", *lines])
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    when = {title: f"{today}, {loads[title]:.1f}" if title in loads else today
+            for title in {**found, **without}}  # fmt: skip
+    return table({**found, **without}, reference[0].rows if reference else None, when)
 
 
-def heading(versions: dict[str, str]) -> str:
-    """Say when, where and with what."""
-    packages = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+def heading() -> str:
+    """Say where and with what; the rows say when."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("numba", "numpy", "pandas"))
     return (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d} with {os.cpu_count()} cores "
-        f"({platform.machine()}, {platform.system()}), Python {platform.python_version()}; load of "
-        f"the machine at the end {load}.\n\n{packages}."
+        f"Last run with {os.cpu_count()} cores ({platform.machine()}, {platform.system()}), "
+        f"Python {platform.python_version()}, Iverson and stock Backtrader with {packages}."
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 ROOT = TOP / ".venv-bench"
 REQUIREMENTS = Path(__file__).parent / "requirements"
+SECONDS = 300  # to install one
 
 
 class NotAvailable(Exception):
@@ -24,7 +25,7 @@ def python_of(peer: str) -> Path:
 
     Raises
     ------
-    NotAvailable: pip cannot install what is pinned.
+    NotAvailable: pip cannot install what is pinned, or not in time.
     """
     wanted = REQUIREMENTS / f"{peer}.txt"
     home = ROOT / peer
@@ -33,7 +34,10 @@ def python_of(peer: str) -> Path:
         return python
     subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
     pip = [python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "-r", wanted]
-    done = subprocess.run(pip, check=False, capture_output=True, text=True)
+    try:
+        done = subprocess.run(pip, check=False, capture_output=True, text=True, timeout=SECONDS)
+    except subprocess.TimeoutExpired as late:
+        raise NotAvailable(f"pip took longer than {SECONDS} seconds") from late
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
         raise NotAvailable(errors[-1].removeprefix("ERROR: ") if errors else "pip failed")

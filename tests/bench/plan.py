@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MINUTES = 10.0  # for our own engines and for each peer; what is left then is not measured
 TIMEOUT_SECONDS = 300.0  # of the wall clock, for one engine doing one work
+LONG_SECONDS = 3600.0  # the same with --long, which measures what usually takes too long
 REPEATS = 5  # processes for each engine and work, in turns ...
 ENOUGH_SECONDS = 20.0  # ... but no further one once they have taken this much CPU
 
@@ -22,12 +24,13 @@ class Engine:
     title: str
     works: tuple[str, ...]
     without: str = ""
+    long: tuple[str, ...] = ()
 
 
 OWN = (
     Engine("iverson", "Iverson", EVERY),
     Engine("reference", "plain Python loop", EVERY),
-    Engine("backtrader", "stock Backtrader", _SMALL, "longer than the limit: W3, W5"),
+    Engine("backtrader", "stock Backtrader", _SMALL, "W3 and W5 only with LONG=1", ("W3", "W5")),
 )
 
 # By the name for `make bench PEERS=...`, which is that of a file in `requirements`.
@@ -37,7 +40,7 @@ PEERS = {
         "backtesting", "backtesting.py", (*_CROSS, "W4"), "W5: one symbol to an account"
     ),
     "backtrader_next": Engine(
-        "backtrader_next", "backtrader_next", _SMALL, "longer than the limit: W3, W5"
+        "backtrader_next", "backtrader_next", _SMALL, "W3 and W5 only with LONG=1", ("W3", "W5")
     ),
     "back-trader-cpp": Engine(
         "back_trader_cpp", "back-trader-cpp", (*_CROSS, "W3", "W4", "W5/10"),
@@ -46,5 +49,5 @@ PEERS = {
     "nautilus_trader": Engine(
         "nautilus_trader", "nautilus_trader", _CROSS, "brackets and portfolios not written here"
     ),
-    "lib-pybroker": Engine("pybroker", "PyBroker", (), "not written here"),
+    "lib-pybroker": Engine("pybroker", "PyBroker", _CROSS, "brackets not written here"),
 }  # fmt: skip

@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import median
 
 from tests.bench.measure import Measured
 
 CENT = 0.005
-BEGIN, END = "<!-- measured by make bench: begin -->", "<!-- measured by make bench: end -->"
 HEAD = (
     "| engine | CPU s | median | wall s | cold CPU s | peak MB | CPU x Iverson | cold x Iverson "
-    "| result |\n|---|--:|--:|--:|--:|--:|--:|--:|---|"
+    "| result | measured, load |\n|---|--:|--:|--:|--:|--:|--:|--:|---|---|"
 )
 Rows = Sequence[tuple[str, int, float]]
 
@@ -37,37 +35,46 @@ def verdict(rows: Rows, expected: Rows) -> str:
     )
 
 
-def table(found: Mapping[str, Sequence[Measured] | str], expected: Rows | None) -> list[str]:
-    """Return the lines of one work's table; `found` by engine, a text where there is no figure."""
-    lines = [HEAD]
+def table(
+    found: Mapping[str, Sequence[Measured] | str], expected: Rows | None, when: Mapping[str, str]
+) -> dict[str, str]:
+    """Return one work's rows by engine; `found` has a text where there is no figure.
+
+    `when` says of each engine when it was measured, and beside what.
+    """
     ours = found.get("Iverson")
     base = None if ours is None or isinstance(ours, str) else ours
-    ranked = sorted(
-        found.items(), key=lambda item: 1e9 if isinstance(item[1], str) else least(item[1], "cpu")
-    )
-    for title, runs in ranked:
+    lines = {}
+    for title, runs in found.items():
         if isinstance(runs, str):
-            lines.append(f"| {title} | | | | | | | | {runs} |")
+            lines[title] = f"| {title} | | | | | | | | {runs} | {when.get(title, '')} |"
             continue
         said = "not compared" if expected is None else verdict(runs[0].rows, expected)
         ratios = ["", ""]
         if base is not None and said == "equal":
             ratios = [f"{least(runs, n) / least(base, n):.2f}" for n in ("cpu", "cold_cpu")]
-        lines.append(
-            f"| {title} | {least(runs, 'cpu'):.3f} | {median(one.cpu for one in runs):.3f} "
+        version = next(iter(runs[0].versions.values()), "")
+        lines[title] = (
+            f"| {f'{title} {version}'.strip()} "
+            f"| {least(runs, 'cpu'):.3f} | {median(one.cpu for one in runs):.3f} "
             f"| {least(runs, 'wall'):.3f} | {least(runs, 'cold_cpu'):.2f} "
-            f"| {max(one.peak_mb for one in runs):.0f} | {ratios[0]} | {ratios[1]} | {said} |"
+            f"| {max(one.peak_mb for one in runs):.0f} | {ratios[0]} | {ratios[1]} | {said} "
+            f"| {when.get(title, '')} |"
         )
     return lines
+
+
+def cells(line: str) -> list[str]:
+    """Return the cells of a row."""
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def cpu_of(line: str) -> float | None:
+    """Return a row's CPU seconds, None when it has no figure."""
+    cell = cells(line)[1]
+    return float(cell) if cell else None
 
 
 def least(runs: Sequence[Measured], name: str) -> float:
     """Return the minimum of one figure."""
     return min(float(getattr(one, name)) for one in runs)
-
-
-def put_between_markers(page: Path, text: str) -> None:
-    """Replace what stands between the markers of a page."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")

@@ -13,14 +13,14 @@ import pytest
 import iverson as iv
 from tests.bench import plan, reference
 from tests.bench.data import make
-from tests.bench.measure import Measured
-from tests.bench.table import BEGIN, END, put_between_markers, table, verdict
+from tests.bench.table import verdict
 from tests.bench.work import CASH, OVERSOLD, STOP_ATRS, WARM_UP, WORKS, Row, Span, parameter_sets
 
 FEW = parameter_sets((5, 9), OVERSOLD[3:], STOP_ATRS[:1])
 SMALL = {
     "W1": replace(WORKS["W1"], bars=500),
     "W2": replace(WORKS["W2"], symbols=3, bars=300),
+    "W3": replace(WORKS["W3"], symbols=20, bars=150),
     "W4": replace(WORKS["W4"], bars=350, sets=FEW),
     "W5": replace(WORKS["W5"], bars=800, sets=FEW),
 }
@@ -37,7 +37,7 @@ def test_iverson_does_the_work_of_the_plain_loop(name: str) -> None:
     assert verdict(rows_of("iverson", name), rows_of("reference", name)) == "equal"
 
 
-@pytest.mark.parametrize("name", ["W1", "W2", "W4"])
+@pytest.mark.parametrize("name", ["W1", "W2", "W3", "W4"])
 def test_stock_backtrader_does_the_work_of_the_plain_loop(name: str) -> None:
     assert verdict(rows_of("backtrader", name), rows_of("reference", name)) == "equal"
 
@@ -73,39 +73,10 @@ def test_a_cent_is_a_difference_and_is_named() -> None:
     assert verdict(expected[:1], expected) == "differs: 1 results instead of 2"
 
 
-def test_only_an_equal_row_has_a_ratio() -> None:
-    def took(cpu: float, equity: float) -> list[Measured]:
-        return [Measured(cpu, cpu, 2 * cpu, 1.0, [("all", 1, equity)])]
-
-    lines = table(
-        {
-            "Iverson": took(2.0, 5.0),
-            "fast": took(1.0, 6.0),
-            "slow": took(8.0, 5.0),
-            "none": "broke",
-        },
-        [("all", 1, 5.0)],
-    )
-    ratios = {line.split("|")[1].strip(): line.split("|")[7].strip() for line in lines[1:]}
-
-    assert ratios == {"fast": "", "Iverson": "1.00", "slow": "4.00", "none": ""}
-
-
-def test_a_page_keeps_what_stands_around_the_tables(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-
-    put_between_markers(page, "new")
-
-    assert page.read_text() == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
-
-
 def test_every_engine_has_its_module_and_every_peer_its_pins() -> None:
     home = Path(__file__).parent
     engines = [*plan.OWN, *plan.PEERS.values()]
 
-    assert [
-        e.title for e in engines if e.works and not (home / "engines" / f"{e.module}.py").exists()
-    ] == []
+    assert [e.title for e in engines if not (home / "engines" / f"{e.module}.py").exists()] == []
     for peer in plan.PEERS:
         assert f"{peer}==" in (home / "requirements" / f"{peer}.txt").read_text()
