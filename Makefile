@@ -44,15 +44,15 @@ pytest: $(READY) ## the tests, on every core
 
 test-cluster: ## the search on Dask and Ray clusters of this machine, in .venv-cluster (minutes)
 	@$(PYTHON) -m venv .venv-cluster
-	@.venv-cluster/bin/python -m pip install --quiet --editable ".[research,dev,cluster]"
-	@timeout 1200 .venv-cluster/bin/python -m pytest -n 0 -m cluster tests/research/test_search_clusters.py
+	@timeout 900 .venv-cluster/bin/python -m pip install --quiet --editable ".[research,dev,cluster]"
+	@timeout --kill-after 30 1200 .venv-cluster/bin/python -m pytest -n 0 -m cluster tests/research/test_search_clusters.py
 
 campaign: $(READY) ## engine against stock, kernel against engine, statistics on noise (an hour)
 	@$(BIN)/python -m tests.engine.campaign --seeds 2000
 	@$(BIN)/python -m tests.research.sweep_campaign 0 700
 	@$(BIN)/python -m tests.research.overfitting_campaign --repeats 2000
 
-bench: $(READY) ## the speed page, against stock Backtrader and PEERS="vectorbt ..." (minutes)
+bench: $(READY) ## the speed page, against stock Backtrader (10 minutes) and PEERS="vectorbt ..." (10 each)
 	@$(BIN)/python -m tests.bench --peers "$(PEERS)" --works "$(or $(WORKS),all)" $(if $(LONG),--long)
 
 lock: ## write requirements.lock anew from pyproject.toml (needs uv)

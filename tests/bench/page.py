@@ -46,10 +46,13 @@ def engine_of(line: str) -> str:
 
 
 def merged(before: dict[str, str], now: dict[str, str]) -> dict[str, str]:
-    """Return the rows of both, those of `now` where there are two; figures are not lost to a run cut short."""
-    figures = {engine for engine, line in before.items() if cpu_of(line) is not None}
-    cut_short = {engine for engine, line in now.items() if cells(line)[8].startswith(UNFINISHED)}
-    return before | {one: now[one] for one in now if one not in figures & cut_short}
+    """Return the rows of both, those of `now` where there are two.
+
+    Figures are not lost to a run cut short.
+    """
+    known = {one for one, line in before.items() if cpu_of(line) is not None}
+    cut_short = {one for one, line in now.items() if cells(line)[8].startswith(UNFINISHED)}
+    return before | {one: line for one, line in now.items() if one not in known & cut_short}
 
 
 def sections(tables: Tables, works: Iterable[str]) -> list[str]:

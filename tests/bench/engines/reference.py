@@ -3,5 +3,5 @@
 
 from tests.bench import reference
 
-PACKAGES = ("numpy",)
+PACKAGES = ()
 WORKS = reference.WORKS
