@@ -60,7 +60,7 @@ class RayCluster:
             if there is not None:
                 ray.init(there, **usual)
             else:
-                ray.init("local", num_cpus=cores(), include_dashboard=False, **usual)
+                _start(ray, usual)
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             said = str(error).strip().partition("\n")[0] or type(error).__name__
             raise ConfigError(
@@ -101,3 +101,16 @@ class RayCluster:
         self.boxed = []
         if self.own:
             self.ray.shutdown()
+
+
+def _start(ray: Any, usual: dict[str, Any]) -> None:
+    """Start a cluster on this machine; a busy one gets a second chance."""
+    for chance in (1, 2):
+        try:
+            ray.init("local", num_cpus=cores(), include_dashboard=False, **usual)
+        except Exception as error:  # with which Ray says that a node was too slow
+            ray.shutdown()  # ends what did start
+            if chance == 2:
+                raise RuntimeError(f"it did not start twice: {error}") from error
+        else:
+            return

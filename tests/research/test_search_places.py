@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import types
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,36 @@ def test_missing_cluster_package_says_what_to_install(
 
     with pytest.raises(ConfigError, match=rf"needs {package}; run `pip install 'iverson\[cluster"):
         found(jobs=jobs)
+
+
+@pytest.mark.parametrize("failures", [0, 1, 2])
+def test_ray_that_starts_too_slowly_gets_a_second_chance(
+    failures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray says so with a plain Exception, and leaves running what did start."""
+    from iverson.research.search_ray import RayCluster
+
+    left, steps = [Exception("timed out during startup")] * failures, []
+
+    def init(*_: Any, **__: Any) -> None:
+        steps.append("init")
+        if left:
+            raise left.pop()
+
+    slow = types.SimpleNamespace(
+        init=init, shutdown=lambda: steps.append("shutdown"), is_initialized=lambda: False
+    )
+    monkeypatch.setitem(sys.modules, "ray", slow)  # type: ignore[arg-type]
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(RayCluster, "__init__", lambda self, own: None)
+
+    if failures < 2:
+        RayCluster.connected(None)
+    else:
+        with pytest.raises(ConfigError, match=r"this machine \(it did not start twice: timed out"):
+            RayCluster.connected(None)
+
+    assert steps == ["init", "shutdown"] * failures + ["init"] * (failures < 2)
 
 
 @pytest.mark.parametrize("jobs", ["dask", "ray"])
