@@ -74,7 +74,7 @@ def test_journal_of_a_walk_forward_is_the_same_bytes(jobs: str, tmp_path: Path) 
     system = iv.System(Dip, list(BARS), bars=BARS)
     for name, where in {"here": 1, "there": jobs}.items():
         system.walk_forward(
-            in_sample="3mo", out_of_sample="1mo", minimum_trades=1, grid=dict(period=[2, 3, 4]),
+            in_sample="4mo", out_of_sample="1mo", minimum_trades=1, grid=dict(period=[2, 3, 4]),
             jobs=where, journal=tmp_path / name,
         )  # fmt: skip
 
@@ -197,7 +197,7 @@ from tests.research.search_systems import BARS, Dip
 system = iv.System(Dip, ["AAPL", "IBM"], bars=BARS, rules=[iv.rules.LongOnly()])
 grid = dict(period=[2, 3], max_sessions=list(range(1, 11)))
 """
-WALK = ["walk-forward", "mine", "--in-sample", "3mo", "--out-of-sample", "1mo"]
+WALK = ["walk-forward", "mine", "--in-sample", "4mo", "--out-of-sample", "1mo"]
 WALK += ["--minimum-trades", "1", "--json"]
 
 

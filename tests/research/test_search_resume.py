@@ -28,7 +28,7 @@ from tests.research.search_systems import BARS, SETUP, SPANS
 SMALL = 3
 SETS = [dict(period=2, max_sessions=n) for n in range(7)]
 BATCHES = 2 * math.ceil(len(SETS) / SMALL)
-LENGTHS = dict(in_sample="3mo", out_of_sample="1mo", minimum_trades=1)
+LENGTHS = dict(in_sample="4mo", out_of_sample="1mo", minimum_trades=1)
 
 
 @pytest.fixture(autouse=True)
@@ -281,7 +281,7 @@ from tests.research.search_systems import BARS, Dip
 system = iv.System(Dip, ["AAPL", "IBM"], bars=BARS, rules=[iv.rules.LongOnly()])
 grid = dict(period=[2, 3], max_sessions=list(range(1, 11)))
 """
-WALK = ["walk-forward", "mine", "--in-sample", "3mo", "--out-of-sample", "1mo"]
+WALK = ["walk-forward", "mine", "--in-sample", "4mo", "--out-of-sample", "1mo"]
 WALK += ["--minimum-trades", "1", "--json"]
 
 
