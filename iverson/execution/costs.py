@@ -12,12 +12,15 @@ from iverson.errors import ConfigError
 from iverson.execution.ticks import tick_size
 from iverson.model import OrderSide
 
+LIMITS = ("taf_cap", "least_spread_ticks")  # they bound a cost and charge nothing by themselves
+
 
 @dataclass(frozen=True, slots=True)
 class Costs:
     """Costs of one fill of `size` shares at `price` dollars.
 
-    half spread a share = max(tick / 2, price x spread_bps / 2 / 10,000), paid by every fill that
+    half spread a share = max(least_spread_ticks x tick / 2, price x spread_bps / 2 / 10,000), 0
+    when `spread_bps` is 0, paid by every fill that
     takes liquidity (market, stop, close, a limit that the open jumps over), never by a resting
     limit filled at its own price; a taken price is rounded to the next tick against the taker.
     commission = max(commission_per_share x size, minimum_commission when it is not 0)
@@ -39,6 +42,7 @@ class Costs:
     taf_per_share: float = 0.000195
     taf_cap: float = 9.79
     cat_per_share: float = 0.000003
+    least_spread_ticks: float = 1.0
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -50,16 +54,16 @@ class Costs:
     @classmethod
     def none(cls) -> Costs:
         """No costs at all: for comparing engines, never for judging a strategy."""
-        return cls(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return cls(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
     @property
     def free(self) -> bool:
         """Whether nothing is charged."""
-        return not any(getattr(self, name) for name in self.__slots__ if name != "taf_cap")
+        return not any(getattr(self, name) for name in self.__slots__ if name not in LIMITS)
 
     def half_spread(self, price: float) -> float:
         """Dollars a share that taking liquidity costs; 0 when `spread_bps` is 0."""
-        return half_spread(price, self.spread_bps)
+        return half_spread(price, self.spread_bps, self.least_spread_ticks)
 
     def commission(self, side: OrderSide, size: float, price: float) -> float:
         """Dollars charged for one fill; `size` is positive."""
@@ -74,11 +78,11 @@ class Costs:
         return replace(self, **{name: getattr(self, name) * times for name in self.__slots__})
 
 
-def half_spread(price: float, spread_bps: float) -> float:
+def half_spread(price: float, spread_bps: float, least_ticks: float) -> float:
     """Dollars a share that taking liquidity costs, by the formula of `Costs`."""
     if spread_bps == 0.0:
         return 0.0
-    return max(tick_size(price) / 2, price * spread_bps / 2 / 10_000)
+    return max(least_ticks * tick_size(price) / 2, price * spread_bps / 2 / 10_000)
 
 
 def commission(  # noqa: PLR0917 (compiled by numba, which takes no keyword-only arguments)

@@ -240,7 +240,7 @@ def entry_at_open(
     size = fitting(bracket.left, budget)
     if math.isnan(price) or size <= 0:
         return 0
-    half = half_spread(price, terms.spread_bps)
+    half = half_spread(price, terms.spread_bps, terms.least_spread_ticks)
     paid = min(round_up(price + half), limit)
     if side < 0:
         paid = max(round_down(price - half), CHEAPEST, limit)

@@ -64,7 +64,7 @@ def leave_at_limit(
 
 def worse(direction: int, price: float, terms: Record) -> float:
     """Return what a leg pays or gets as a taker: `orders.taken_price` without a limit."""
-    half = half_spread(price, terms.spread_bps)
+    half = half_spread(price, terms.spread_bps, terms.least_spread_ticks)
     if direction < 0:
         return round_up(price + half)
     return max(round_down(price - half), CHEAPEST)

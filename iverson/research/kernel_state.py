@@ -53,7 +53,8 @@ STEP = _record(floats="number valid", ints="at until ordinal oldest")
 TERMS = _record(
     ("risk", np.float64, (5,)),
     floats="through_ticks volume_share spread_bps commission_per_share minimum_commission sec_fee"
-    " taf_per_share taf_cap cat_per_share notional volume drawdown loss loss_usd",
+    " taf_per_share taf_cap cat_per_share least_spread_ticks notional volume drawdown loss"
+    " loss_usd",
     ints="reading max_sessions release_after",
     flags="drawdown_flattens loss_flattens compensated",
 )

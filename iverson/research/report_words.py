@@ -93,8 +93,8 @@ def costs_words(costs: Costs) -> str:
         return "none: nothing is charged, so these numbers are not for judging"
     minimum = f", at least {money(costs.minimum_commission)}" if costs.minimum_commission else ""
     spread = (
-        f"half spread a share = max(tick / 2, price × {costs.spread_bps:g} bps / 2), paid by fills "
-        "that take liquidity"
+        f"half spread a share = max({costs.least_spread_ticks:g} tick / 2, price × "
+        f"{costs.spread_bps:g} bps / 2), paid by fills that take liquidity"
         if costs.spread_bps
         else "no spread"
     )

@@ -49,6 +49,13 @@ def test_half_the_spread_is_at_least_half_a_tick(price: float, half: float) -> N
     assert Costs(spread_bps=2.0).half_spread(price) == pytest.approx(half)
 
 
+@pytest.mark.parametrize("price", [200.0, 50.0, 10.0, 0.5])
+def test_scaled_costs_scale_the_least_spread_too(price: float) -> None:
+    costs = Costs()
+    for times in (0, 2, 3):
+        assert costs.scaled(times).half_spread(price) == times * costs.half_spread(price)
+
+
 def test_no_costs_are_none() -> None:
     none = Costs.none()
 
