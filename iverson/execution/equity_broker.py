@@ -75,6 +75,7 @@ class EquityBroker(MarkedBroker):
         self._seen: dict[Any, int] = {}
         self._factor_before: dict[Any, float] = {}  # of adopted positions, before the first bar
         self._now = float("-inf")
+        self.doubtful = False  # whether the reading decided anything so far
 
     # -- orders in -----------------------------------------------------------------------------
 

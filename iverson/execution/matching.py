@@ -126,7 +126,7 @@ class _BarMatch:
             reading=self.broker.p.reading,
         )
         if path.ambiguous:
-            group.entry.info["ambiguous"] = True
+            group.entry.info["ambiguous"] = self.broker.doubtful = True
         if stop is not None and not math.isnan(path.stop):
             self._entry_inside(group)  # the way to the stop leads through the entry's rest
             self._trigger(group, stop, path.stop, ambiguous=path.ambiguous)

@@ -95,7 +95,8 @@ class Outcome:
     """What a run left behind.
 
     `sessions` (n,) datetime64[D] and `equity` (n,) dollars, the last mark of each session;
-    `start` dollars before the first. `traded` names the symbols that had their warm-up.
+    `start` dollars before the first. `traded` names the symbols that had their warm-up. `doubtful`:
+    some bar was taken as the reading says; without one the outcome is the same under each.
     """
 
     record: Record
@@ -107,6 +108,7 @@ class Outcome:
     warm_up: int
     traded: tuple[str, ...]
     bars: int
+    doubtful: bool
 
 
 @dataclass
@@ -238,6 +240,7 @@ def simulate(
         warm_up=warm_up,
         traded=tuple(windows),
         bars=sum(rows.stop - rows.start for rows in windows.values()),
+        doubtful=broker.doubtful,
     )
 
 

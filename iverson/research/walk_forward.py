@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -162,10 +163,12 @@ def walk_forward(
     )
     chosen = [best(row) for row in scores]
     prepared = Prepared.of(bars)
-    judged = {
-        reading: judge(replace(setup, reading=reading), prepared, folds, chosen, plan.at_border)
-        for reading in READINGS
-    }
+    judged: dict[Reading, Judged] = {}
+    for reading in READINGS:
+        judged[reading] = judge(
+            replace(setup, reading=reading), prepared, folds, chosen, plan.at_border,
+            other=next(iter(judged.values()), None),
+        )  # fmt: skip
     results = [
         _result(fold, tuple(row), pick, outcome)
         for fold, row, pick, outcome in zip(
@@ -181,27 +184,45 @@ def judge(
     folds: Sequence[Fold],
     chosen: Sequence[Score | None],
     at_border: Border,
+    *,
+    other: Judged | None = None,
 ) -> Judged:
-    """Run the chosen parameters out of sample, each fold going on from the one before."""
+    """Run the chosen parameters out of sample, each fold going on from the one before.
+
+    `other` is the same under another reading: as long as no bar of its was doubtful, what it found
+    is what would be found here, because the reading is asked about doubtful bars and nothing else.
+    """
     opening: Opening | None = None
     record = Record()
-    outcomes = []
+    outcomes: list[Outcome] = []
+    known = list(takewhile(lambda one: not one.doubtful, other.by_fold)) if other else []
     for number, (fold, pick) in enumerate(zip(folds, chosen, strict=True), start=1):
-        one = (
-            setup.with_params(pick.params)
-            if pick is not None
-            else replace(setup, rules=(StandAside(), *setup.rules))
-        )
-        span = fold.out_of_sample
-        at_end = "close" if number == len(folds) else at_border
-        outcome = simulate(
-            one, prepared, first=span.first, last=span.last, opening=opening, at_end=at_end
-        )
-        refuse_faults(outcome.record, one.strategy, one.params)
+        if number <= len(known):
+            outcome = known[number - 1]
+        else:
+            at_end: Border = "close" if number == len(folds) else at_border
+            outcome = _judged(setup, prepared, fold, pick, opening, at_end)
         opening = outcome.opening
         record.values.extend(outcome.record.values)
         outcomes.append(outcome)
     return Judged(record, tuple(outcomes))
+
+
+def _judged(  # noqa: PLR0917 (one fold's everything)
+    setup: Setup, prepared: Prepared, fold: Fold, chosen: Score | None, opening: Opening | None,
+    at_end: Border,
+) -> Outcome:  # fmt: skip
+    one = (
+        setup.with_params(chosen.params)
+        if chosen is not None
+        else replace(setup, rules=(StandAside(), *setup.rules))
+    )
+    span = fold.out_of_sample
+    outcome = simulate(
+        one, prepared, first=span.first, last=span.last, opening=opening, at_end=at_end
+    )
+    refuse_faults(outcome.record, one.strategy, one.params)
+    return outcome
 
 
 def longest_holding(setup: Setup, sets: Iterable[Mapping[str, Any]]) -> int | None:
