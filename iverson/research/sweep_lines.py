@@ -111,12 +111,17 @@ class Plans:
             self._known[key, symbols] = self._planned(made, alone=False)
         return self._known[key, symbols]
 
-    def entries(self, plan: Plan, bars: Sequence[Mapping[str, Any]]) -> Iterator[EntryColumns]:
-        """Yield a plan's entries over the bars of its symbols, to which the memo is bound."""
+    def entries(
+        self, plan: Plan, bars: Sequence[Mapping[str, Any]], symbol: int | None = None
+    ) -> Iterator[EntryColumns]:
+        """Yield a plan's entries over the bars of its symbols, to which the memo is bound.
+
+        `symbol` is whose bars these are, where the plan is of any symbol.
+        """
         assert plan.names is not None
         self.memo.compute(plan.names)
         for entry in plan.entries:
-            yield _columns(entry, bars, self.memo.values)
+            yield _columns(entry, bars, self.memo.values, symbol)
 
     def _planned(self, made: Any, *, alone: bool) -> Plan:
         ready = int(made.warm_up)
@@ -204,7 +209,9 @@ def _named(source: _Source, lines: Mapping[int, int]) -> _Source:
     return _Source(line=lines[id(source.line)], clock=source.clock)
 
 
-def _columns(entry: _Entry, bars: Sequence[Mapping[str, Any]], values: Any) -> EntryColumns:
+def _columns(
+    entry: _Entry, bars: Sequence[Mapping[str, Any]], values: Any, symbol: int | None = None
+) -> EntryColumns:
     own = bars[entry.symbol]["datetime"]
     found: list[Floats | None] = []
     for source in entry.parts:
@@ -223,7 +230,8 @@ def _columns(entry: _Entry, bars: Sequence[Mapping[str, Any]], values: Any) -> E
     confidence, limit, stop, target = found
     if confidence is None or limit is None or stop is None:
         raise Unreadable("an entry lacks its confidence, its limit or its stop")
-    return EntryColumns(entry.symbol, entry.direction, confidence, limit, stop, target)
+    place = entry.symbol if symbol is None else symbol
+    return EntryColumns(place, entry.direction, confidence, limit, stop, target)
 
 
 class _Clocks:

@@ -8,9 +8,9 @@ after another: equal lines are computed once, and only the signals are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,8 +43,9 @@ class Found(NamedTuple):
 def signals_of(setups: Sequence[Setup], bench: Bench, first: date, last: date) -> Iterator[Found]:
     """Yield every set's signals, in no particular order of the sets."""
     groups: dict[str, tuple[Windows, list[tuple[int, Plan]]]] = {}
+    windows_for = cache(partial(windows_of, bench.prepared, first, last))  # by warm-up
     for place, setup in enumerate(setups):
-        made = _planned(setup, bench.prepared, first, last)
+        made = _planned(setup, bench.prepared, windows_for)
         if made is None:
             yield Found(place, None, None)
             continue
@@ -55,12 +56,12 @@ def signals_of(setups: Sequence[Setup], bench: Bench, first: date, last: date) -
 
 
 def _planned(
-    setup: Setup, prepared: Prepared, first: date, last: date
+    setup: Setup, prepared: Prepared, windows_for: Callable[[int], Windows]
 ) -> tuple[Plan, Windows] | None:
     plans = plans_of(setup.strategy)
     try:
         plan = plans.plan(setup.params, tuple(prepared.feeds))
-        windows = windows_of(prepared, first, last, plan.warm_up)
+        windows = windows_for(plan.warm_up)
         if not plan.alone:
             plan = plans.plan(setup.params, tuple(windows))
     except Exception:  # noqa: BLE001 (the engine meets it too, and has the words for it)
@@ -108,8 +109,7 @@ def _entries(
     for n, symbol in enumerate(windows if alone else ()):
         plans.memo.bind({ANY: bars[symbol]})
         for place, plan in alone:
-            found = _read(plans, plan, [bars[symbol]])
-            yield place, plan, found and [replace(entry, symbol=n) for entry in found]
+            yield place, plan, _read(plans, plan, [bars[symbol]], n)
     if named:
         plans.memo.bind(bars)
         for place, plan in named:
@@ -120,9 +120,11 @@ def _entries(
             yield place, plan, _fresh(setups[place], prepared, windows)
 
 
-def _read(plans: Plans, plan: Plan, bars: Sequence[Mapping[str, Any]]) -> list[EntryColumns] | None:
+def _read(
+    plans: Plans, plan: Plan, bars: Sequence[Mapping[str, Any]], symbol: int | None = None
+) -> list[EntryColumns] | None:
     try:
-        return list(plans.entries(plan, bars))
+        return list(plans.entries(plan, bars, symbol))
     except Exception:  # noqa: BLE001 (the engine meets it too, and has the words for it)
         return None
 
@@ -143,8 +145,7 @@ def _is_right(
     if plan.alone:
         for n, symbol in enumerate(windows):
             plans.memo.bind({ANY: bars[symbol]})
-            one = _read(plans, plan, [bars[symbol]])
-            found += [replace(entry, symbol=n) for entry in one or ()]
+            found += _read(plans, plan, [bars[symbol]], n) or []
     else:
         plans.memo.bind(bars)
         found += _read(plans, plan, list(bars.values())) or []
@@ -159,9 +160,7 @@ def _is_right(
 
 def _of_entry(entry: EntryColumns, stretch: Stretch, bench: Bench, ready: int) -> Records:
     steps = stretch.steps[entry.symbol]
-    begin = max(ready, stretch.before[entry.symbol], 0)
-    at = np.flatnonzero(entry.confidence[begin:]) + begin
-    at = at[stretch.open_for_entries[steps[at]]]
+    at = np.flatnonzero((entry.confidence != 0.0) & stretch.enterable(entry.symbol, ready))
     confidence = entry.confidence[at]
     if np.isnan(confidence).any():  # no signal, and no fault
         at = at[~np.isnan(confidence)]
@@ -186,7 +185,11 @@ def _ordered(parts: Sequence[Records]) -> Records | None:
     """Return the signals on the price grid, in the gate's order; None when one is faulty."""
     from iverson.research.kernel_code import compiled_grid
 
-    signals = np.concatenate(parts) if parts else np.empty(0, SIGNAL)
+    signals = np.empty(sum(map(len, parts)), SIGNAL)
+    end = 0
+    for part in parts:  # `np.concatenate` would compare the records' types each time
+        begin, end = end, end + len(part)
+        signals[begin:end] = part
     if not compiled_grid()(signals):
         return None
     # stable: the symbols in their order, and the entries of one in theirs, decide between equals

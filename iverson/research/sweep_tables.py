@@ -19,7 +19,7 @@ from iverson.execution.account import HIGH_DAYS
 from iverson.market.calendar import new_york
 from iverson.market.moments import Moment, moment
 from iverson.research.backtest import Prepared
-from iverson.research.kernel_state import MARKET, STEP, Floats, Ints, Records, Span
+from iverson.research.kernel_state import MARKET, STEP, Flags, Floats, Ints, Records, Span
 from iverson.risk.rules import correlation
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,9 +65,9 @@ class Bench:
 
     def market(self, volume_sessions: int) -> Records:
         """Return the bars as the kernel's records."""
-        if np.isinf(self.columns["volume"]).any():
-            raise Unusual("a volume is infinite")
         if volume_sessions not in self._markets:
+            if np.isinf(self.columns["volume"]).any():
+                raise Unusual("a volume is infinite")
             history = self.prepared.history
             market = np.empty(len(self.columns["close"]), MARKET)
             for name, column in self.columns.items():
@@ -152,6 +152,17 @@ class Stretch:
         self.at = np.array([_microseconds(m.at) for m in self.moments], dtype=np.int64)
         self.pairs: dict[tuple[int, int], Pairs] = {}
         self._spans: dict[tuple[float, int], Span] = {}
+        self._enterable: dict[tuple[int, int], Flags] = {}
+
+    def enterable(self, symbol: int, ready: int) -> Flags:
+        """Return at which bars of a symbol the spine looks at entries: in the span and warm."""
+        key = (symbol, ready)
+        if key not in self._enterable:
+            steps = self.steps[symbol]
+            found = (steps >= 0) & self.open_for_entries[steps]
+            found[: max(ready, 0)] = False
+            self._enterable[key] = found
+        return self._enterable[key]
 
     def span(self, *, hours: float, entry_sessions: int) -> Span:
         """Return the kernel's arrays for a daily-loss halt and an entry's time to fill."""
