@@ -9,47 +9,29 @@ the order in which they were asked for.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from iverson.errors import ConfigError
 from iverson.market.bars import DAILY, Bars
 from iverson.monitoring.metrics import OBJECTIVES
 from iverson.research.backtest import Prepared, Setup
+from iverson.research.search_scores import Score, Scores, best
 
 if TYPE_CHECKING:
-    from iverson.research.search_resume import Finished
+    from iverson.research.search_rounds import Place
+
+__all__ = ["Jobs", "Score", "Scores", "Search", "Task", "best", "evaluate", "search", "why_engine"]
 
 BATCH = 6  # parameter sets one task runs: small enough for a smooth progress bar
 KERNEL_BATCH = 1000  # the same for the kernel: large enough that checking the best is cheap
 
 Jobs = int | str
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One parameter set over one span. `score` is -inf when it made too few trades to count."""
-
-    params: Mapping[str, Any]
-    score: float
-    trades: int
-    total_return: float
-    cagr: float
-    sharpe: float
-    bars: int
-
-    def __eq__(self, other: object) -> bool:
-        """Whether all is the same; NaN, the Sharpe ratio of no movement, is the same as NaN."""
-        if not isinstance(other, Score):
-            return NotImplemented
-        pairs = [(getattr(self, one.name), getattr(other, one.name)) for one in fields(self)]
-        return all(ours == theirs or (_nan(ours) and _nan(theirs)) for ours, theirs in pairs)
-
-    __hash__ = None  # type: ignore[assignment] # `params` has none either
+Span = tuple[date, date]
 
 
 @dataclass(frozen=True)
@@ -58,7 +40,7 @@ class Task:
 
     place: tuple[int, int]
     setup: Setup
-    sets: tuple[Mapping[str, Any], ...]
+    sets: Sequence[Mapping[str, Any]]
     first: date
     last: date
     objective: str
@@ -68,7 +50,7 @@ class Task:
 def search(
     setup: Setup,
     bars: Mapping[str, Bars],
-    spans: Sequence[tuple[date, date]],
+    spans: Sequence[Span],
     sets: Sequence[Mapping[str, Any]],
     *,
     objective: str,
@@ -76,7 +58,7 @@ def search(
     jobs: Jobs = 1,
     resume: Path | str | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> list[list[Score]]:
+) -> list[Scores]:
     """Score every parameter set on every span; shape (spans, sets).
 
     `jobs` is where: a number of processes, -1 for all cores, "dask" or "ray" for a cluster of this
@@ -90,60 +72,98 @@ def search(
     ConfigError: an unknown objective, no such place to run, a worker that a batch ends again and
     again, or a strategy that fails or gives faulty signals; the first in order, wherever it ran.
     """
-    from iverson.research.search_places import check_jobs
-    from iverson.research.search_resume import finished
-
-    check_jobs(jobs)
-    if objective not in OBJECTIVES:
-        raise ConfigError(
-            f"objective {objective!r} is not known; choose one of {', '.join(sorted(OBJECTIVES))}"
-        )
-    # The kernel shares equal lines within a batch and checks the best of each against the engine.
-    batch = BATCH if why_engine(setup, bars) else KERNEL_BATCH
-    tasks = [
-        Task((number, start), setup, tuple(sets[start : start + batch]), first, last,
-             objective, minimum_trades)
-        for number, (first, last) in enumerate(spans)
-        for start in range(0, len(sets), batch)
-    ]  # fmt: skip
-    scores: dict[int, list[Score]] = {}
-    done = 0
-    with finished(resume, tasks, bars) as kept:
-        for number, found in _found(tasks, bars, jobs, kept):
-            scores[number] = found
-            done += len(found)
-            if progress is not None:
-                progress(done, len(sets) * len(spans))
-    rows: list[list[Score]] = [[] for _ in spans]
-    for number, task in enumerate(tasks):
-        rows[task.place[0]].extend(scores[number])
-    return rows
+    with Search(
+        setup, bars, spans, len(spans) * len(sets), objective=objective,
+        minimum_trades=minimum_trades, jobs=jobs, resume=resume, progress=progress,
+    ) as searching:  # fmt: skip
+        return searching.round([sets] * len(spans))
 
 
-def _found(
-    tasks: Sequence[Task], bars: Mapping[str, Bars], jobs: Jobs, kept: Finished
-) -> Iterator[tuple[int, list[Score]]]:
-    """Yield number and scores of each batch: those kept from before, then the rest as they come."""
-    from iverson.research.search_places import opened
-    from iverson.research.search_rounds import run
+class Search:
+    """A search in as many rounds as it takes: its file and its workers stay open in between.
 
-    yield from kept.found.items()
-    rest = [number for number in range(len(tasks)) if number not in kept.found]
-    if rest:
-        with opened(jobs, [tasks[number] for number in rest], bars) as place:
-            for at, found in run([tasks[number] for number in rest], place):
-                kept.add(rest[at], found)
-                yield rest[at], found
+    Arguments and errors are those of `search`; `total` is how many runs are expected.
+    """
 
+    def __init__(
+        self,
+        setup: Setup,
+        bars: Mapping[str, Bars],
+        spans: Sequence[Span],
+        total: int,
+        *,
+        objective: str,
+        minimum_trades: int,
+        jobs: Jobs = 1,
+        resume: Path | str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        from iverson.research.search_places import check_jobs
 
-def best(scores: Sequence[Score]) -> Score | None:
-    """Return the highest score, the first of equals; None when no set made enough trades."""
-    counted = [score for score in scores if score.score > -math.inf]  # NaN does not count either
-    return max(counted, key=lambda score: score.score, default=None)
+        check_jobs(jobs)
+        if objective not in OBJECTIVES:
+            raise ConfigError(
+                f"objective {objective!r} is not known; "
+                f"choose one of {', '.join(sorted(OBJECTIVES))}"
+            )
+        self.setup, self.bars, self.spans, self.jobs = setup, bars, spans, jobs
+        self.objective, self.minimum_trades = objective, minimum_trades
+        self.resume, self.progress, self.total = resume, progress, total
+        # The kernel shares equal lines within a batch and checks the best of each by the engine.
+        self.batch = BATCH if why_engine(setup, bars) else KERNEL_BATCH
+        self.done = 0
+        self._tasks: list[Task] = []  # what the place has in hand in this round
+        self._place: Place | None = None
 
+    def __enter__(self) -> Self:
+        from iverson.research.search_resume import finished
 
-def _nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+        self._open = ExitStack()
+        self._kept = self._open.enter_context(finished(self.resume, self.setup, self.bars))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def round(self, sets: Sequence[Sequence[Mapping[str, Any]]]) -> list[Scores]:
+        """Score on each span the sets that are for it; shape (spans, sets of that span)."""
+        tasks = [
+            Task((number, start), self.setup, own[start : start + self.batch], *span,
+                 self.objective, self.minimum_trades)
+            for number, (span, own) in enumerate(zip(self.spans, sets, strict=True))
+            for start in range(0, len(own), self.batch)
+        ]  # fmt: skip
+        found = [Scores(own) for own in sets]
+        for task, scores in self._found(tasks):
+            number, start = task.place
+            found[number].put(start, scores)
+            self.done += len(scores)
+            if self.progress is not None:
+                self.progress(self.done, self.total)
+        return found
+
+    def _found(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, list[Score]]]:
+        """Yield the batches kept from before, then the rest as they are done."""
+        from iverson.research.search_places import opened
+        from iverson.research.search_rounds import run
+
+        keys = self._kept.keys(tasks)
+        rest = []
+        for number, task in enumerate(tasks):
+            scores = self._kept.found(keys[number], task)
+            if scores is None:
+                rest.append(number)
+            else:
+                yield task, scores
+        if not rest:
+            return
+        self._tasks[:] = tasks  # a place is made for a whole round, though some of it may be done
+        if self._place is None:
+            self._place = self._open.enter_context(opened(self.jobs, self._tasks, self.bars))
+        self._tasks[:] = [tasks[number] for number in rest]
+        for at, scores in run(self._tasks, self._place):
+            self._kept.add(keys[rest[at]], scores)
+            yield self._tasks[at], scores
 
 
 def why_engine(setup: Setup, bars: Mapping[str, Bars]) -> str | None:

@@ -21,38 +21,68 @@ from typing import IO, Any
 
 from iverson.errors import ConfigError
 from iverson.market.bars import Bars
+from iverson.research.backtest import Setup
 from iverson.research.search import Score, Task
 from iverson.research.search_code import code_of
+from iverson.research.search_scores import NUMBERS, WHOLE
 from iverson.research.search_worker import Load
 
 HEADER = b'{"file": "finished batches of Iverson searches", "form": 1}\n'
-NUMBERS = ("score", "trades", "total_return", "cagr", "sharpe", "bars")  # of a Score, as written
-WHOLE = ("trades", "bars")
 
 
 class Finished:
-    """The finished batches of one search: `found` from earlier runs, and those added now."""
+    """The finished batches of a search that has no file: none."""
 
-    def __init__(self, file: IO[bytes] | None, keys: Sequence[str]) -> None:
-        self.file = file
-        self.keys = keys
-        self.found: dict[int, list[Score]] = {}
+    def keys(self, tasks: Sequence[Task]) -> list[str]:
+        """Return the names under which these batches are kept."""
+        return [""] * len(tasks)
 
-    def add(self, number: int, scores: Sequence[Score]) -> None:
+    def found(self, key: str, task: Task) -> list[Score] | None:  # noqa: ARG002 (as in Kept)
+        """Return the scores of a batch that was finished, None of one that was not."""
+        return None
+
+    def add(self, key: str, scores: Sequence[Score]) -> None:
         """Keep the scores of a batch, on the disk when this returns."""
-        if self.file is None:
-            return
+
+
+class Kept(Finished):
+    """The finished batches in a file; only their keys and places are held in memory."""
+
+    def __init__(
+        self, file: IO[bytes], path: Path | str, setup: Setup, bars: Mapping[str, Bars]
+    ) -> None:
+        self.file = file
+        self.path = path
+        self.common = _common(setup, bars)
+        self.places: dict[str, tuple[int, int]] = {}  # where the line begins, which line it is
+        begin = file.tell()
+        for count, line in enumerate(file, start=2):
+            self.places[_read(line, path, count)[0]] = (begin, count)
+            begin += len(line)
+
+    def keys(self, tasks: Sequence[Task]) -> list[str]:
+        """Return the digest of each batch."""
+        return [_key(self.common, task) for task in tasks]
+
+    def found(self, key: str, task: Task) -> list[Score] | None:
+        """Read the scores of a batch, if it is there."""
+        if key not in self.places:
+            return None
+        begin, count = self.places[key]
+        self.file.seek(begin)
+        _, rows = _read(self.file.readline(), self.path, count)
+        return _scores(rows, task, self.path, count)
+
+    def add(self, key: str, scores: Sequence[Score]) -> None:
+        """Append a line, wherever the file was read last."""
         rows = [[_plain(score, name) for name in NUMBERS] for score in scores]
-        line = json.dumps({"batch": self.keys[number], "scores": rows})
-        self.file.write(line.encode() + b"\n")
+        self.file.write(json.dumps({"batch": key, "scores": rows}).encode() + b"\n")
         self.file.flush()
         os.fsync(self.file.fileno())
 
 
 @contextmanager
-def finished(
-    path: Path | str | None, tasks: Sequence[Task], bars: Mapping[str, Bars]
-) -> Iterator[Finished]:
+def finished(path: Path | str | None, setup: Setup, bars: Mapping[str, Bars]) -> Iterator[Finished]:
     """Open a file of finished batches, None for none; makes it when it is not there.
 
     A last line that was cut off in writing is dropped.
@@ -63,52 +93,43 @@ def finished(
     OSError: the file cannot be written.
     """
     if path is None:
-        yield Finished(None, ())
+        yield Finished()
         return
-    keys = batch_keys(tasks, bars)
     with Path(path).open("a+b") as file:
         _begin(file, path)
-        kept = Finished(file, keys)
-        numbers: dict[str, list[int]] = {}
-        for number, key in enumerate(keys):  # one set named often makes equal batches
-            numbers.setdefault(key, []).append(number)
-        for count, line in enumerate(file, start=2):
-            key, rows = _read(line, path, count)
-            for number in numbers.get(key, ()):
-                kept.found[number] = _scores(rows, tasks[number], path, count)
-        yield kept
+        yield Kept(file, path, setup, bars)
 
 
 def batch_keys(tasks: Sequence[Task], bars: Mapping[str, Bars]) -> list[str]:
     """Return the digest of each batch: of all that decides its scores."""
-    import joblib
+    common = _common(tasks[0].setup, bars)
+    return [_key(common, task) for task in tasks]
 
-    setup = tasks[0].setup
+
+def _common(setup: Setup, bars: Mapping[str, Bars]) -> tuple[str, ...]:
     settings = {
         one.name: getattr(setup, one.name) for one in fields(setup) if one.name != "strategy"
     }
+    code = code_of(setup)
+    return code, setup.strategy.__qualname__, Load.of(bars).digest, _digest(settings)
+
+
+def _key(common: tuple[str, ...], task: Task) -> str:
+    sets = _digest(tuple(task.sets))
+    facts = (common, sets, task.first, task.last, task.objective, task.minimum_trades)
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _digest(value: Any) -> str:
+    import joblib
+
     try:
-        common = (
-            code_of(setup),
-            setup.strategy.__qualname__,
-            Load.of(bars).digest,
-            joblib.hash(settings, hash_name="sha1"),
-        )
-        return [
-            hashlib.sha256(repr((common, *_facts(task))).encode()).hexdigest() for task in tasks
-        ]
+        return str(joblib.hash(value, hash_name="sha1"))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ConfigError(
             f"a parameter, rule or cost cannot be written down ({error}), so a search with it "
             "cannot be resumed; use plain values, or classes of a module"
         ) from error
-
-
-def _facts(task: Task) -> tuple[Any, ...]:
-    import joblib
-
-    sets = joblib.hash(task.sets, hash_name="sha1")
-    return sets, task.first, task.last, task.objective, task.minimum_trades
 
 
 def _begin(file: IO[bytes], path: Path | str) -> None:

@@ -12,14 +12,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from itertools import islice, product
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from iverson.errors import ConfigError, UnknownParameter
+from iverson.research.search_sets import ParameterSet, Sets
 
-ParameterSet = dict[str, Any]
 Where = Callable[[ParameterSet], bool]
 
 # Up to here a finite space is shuffled as a whole; above, sets are drawn and repeats dropped.
@@ -84,8 +84,8 @@ Choices = Sequence[Any] | Uniform | LogUniform | Integers
 Space = Mapping[str, Choices]
 
 
-def grid(space: Space, *, where: Where | None = None) -> list[ParameterSet]:
-    """List every combination, the last parameter varying fastest.
+def grid(space: Space, *, where: Where | None = None) -> Sequence[ParameterSet]:
+    """Give every combination, the last parameter varying fastest; each is made when looked at.
 
     `where` keeps the sets for which it is true, such as fast < slow. An empty space has one set,
     the empty one.
@@ -95,21 +95,21 @@ def grid(space: Space, *, where: Where | None = None) -> list[ParameterSet]:
     ConfigError
         For a `Uniform` or `LogUniform` range, which has no end of values, and for an empty list.
     """
-    columns = _columns(space)
+    columns = columns_of(space)
     endless = [name for name, values in columns.items() if values is None]
     if endless:
         raise ConfigError(
             f"{endless[0]} is the range {space[endless[0]]} and has no grid; "
             f"list its values or search at random"
         )
-    names = list(columns)
-    sets = (dict(zip(names, values, strict=True)) for values in product(*_finite(columns)))
-    return [one for one in sets if where is None or where(one)]
+    finite = _finite(columns)
+    every = Sets(finite, range(math.prod(len(values) for values in finite.values())))
+    return every if where is None else _where(every, where, len(every))
 
 
 def random_sets(
     space: Space, n: int, seed: int, *, where: Where | None = None
-) -> list[ParameterSet]:
+) -> Sequence[ParameterSet]:
     """Draw `n` different sets at random, in the order drawn; all of them when there are fewer.
 
     A finite space is drawn from without replacement, each set equally likely. The first k of n
@@ -124,23 +124,28 @@ def random_sets(
     if n < 1:
         raise ConfigError(f"{n} random parameter sets were asked for; expected 1 or more")
     generator = np.random.default_rng(seed)
-    columns = _columns(space)
+    columns = columns_of(space)
     total = size(space)
     if total is not None and total <= SHUFFLED_WHOLE:
-        finite = _finite(columns)
-        order = (int(number) for number in generator.permutation(total))
-        sets = (dict(zip(columns, _combination(finite, number), strict=True)) for number in order)
-        return list(islice((one for one in sets if where is None or where(one)), n))
+        order = generator.permutation(total)
+        if where is None:
+            return Sets(_finite(columns), order[:n].copy())
+        return _where(Sets(_finite(columns), order), where, n)
     wanted = n if total is None else min(n, total)
     return _draw_different(space, columns, wanted, generator, where)
 
 
 def size(space: Space) -> int | None:
     """Count the combinations of a space; None when a range makes them endless."""
-    columns = _columns(space)
+    columns = columns_of(space)
     if any(values is None for values in columns.values()):
         return None
-    return math.prod(len(values) for values in _finite(columns))
+    return math.prod(len(values) for values in _finite(columns).values())
+
+
+def ordered(values: Sequence[Any]) -> bool:
+    """Whether values have an order: whether all are numbers, and no switches."""
+    return all(_kind(value) == "a number" for value in values)
 
 
 def check_space(space: Space, known_params: Mapping[str, Any], *, owner: str) -> None:
@@ -155,7 +160,7 @@ def check_space(space: Space, known_params: Mapping[str, Any], *, owner: str) ->
         (str) and numbers do not mix, nor does a `Uniform` range with a whole-number default. A
         parameter whose default is None takes anything.
     """
-    for name, values in _columns(space).items():
+    for name, values in columns_of(space).items():
         if name not in known_params:
             raise UnknownParameter.named(name, known_params, owner=owner)
         default = known_params[name]
@@ -246,8 +251,14 @@ def _value(text: str) -> bool | int | float | str:
     return text
 
 
-def _columns(space: Space) -> dict[str, Sequence[Any] | None]:
-    """The values of each parameter; None for a range without end."""
+def columns_of(space: Space) -> dict[str, Sequence[Any] | None]:
+    """Return the values of each parameter; None for a range without end.
+
+    Raises
+    ------
+    ConfigError
+        For no values, and for something else than a list of them.
+    """
     columns: dict[str, Sequence[Any] | None] = {}
     for name, choices in space.items():
         if isinstance(choices, Uniform | LogUniform):
@@ -262,17 +273,14 @@ def _columns(space: Space) -> dict[str, Sequence[Any] | None]:
     return columns
 
 
-def _finite(columns: Mapping[str, Sequence[Any] | None]) -> list[Sequence[Any]]:
-    return [values for values in columns.values() if values is not None]
+def _finite(columns: Mapping[str, Sequence[Any] | None]) -> dict[str, Sequence[Any]]:
+    return {name: values for name, values in columns.items() if values is not None}
 
 
-def _combination(columns: Sequence[Sequence[Any]], number: int) -> list[Any]:
-    """The combination with this number in grid order."""
-    chosen = []
-    for values in reversed(columns):
-        number, position = divmod(number, len(values))
-        chosen.append(values[position])
-    return chosen[::-1]
+def _where(sets: Sets, where: Where, most: int) -> Sets:
+    """The first `most` of the sets for which `where` is true."""
+    kept = islice((at for at, one in enumerate(sets) if where(one)), most)
+    return Sets(sets.columns, np.asarray(sets.numbers, np.int64)[np.fromiter(kept, np.int64)])
 
 
 def _draw_different(

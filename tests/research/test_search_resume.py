@@ -197,11 +197,12 @@ def test_floats_come_back_to_the_bit(tmp_path: Path) -> None:
         Score(one, value, 1, value, -value, value, 9)
         for one, value in zip(sets, VALUES, strict=True)
     ]
-    with finished(file, [task], BARS) as kept:
-        kept.add(0, given)
+    with finished(file, SETUP, BARS) as kept:
+        (key,) = kept.keys([task])
+        kept.add(key, given)
 
-    with finished(file, [task], BARS) as again:
-        back = again.found[0]
+    with finished(file, SETUP, BARS) as again:
+        back = again.found(key, task)
 
     assert back == given
     assert [math.copysign(1.0, one.score) for one in back] == [
