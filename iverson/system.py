@@ -3,15 +3,11 @@
 
 from __future__ import annotations
 
-import calendar as months
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from iverson.errors import ConfigError
 from iverson.execution.costs import Costs
@@ -25,6 +21,7 @@ from iverson.research.backtest import (
     simulate,
     warm_up_bars,
 )
+from iverson.research.days import Day, asked_range
 from iverson.research.failures import refuse_faults
 from iverson.risk.rules import RiskRule, standard
 from iverson.risk.sizing import RiskSizing
@@ -35,11 +32,6 @@ if TYPE_CHECKING:
     from iverson.research.results import Run
     from iverson.research.walk_forward import Border
     from iverson.research.walk_result import WalkForward
-
-Day = str | date
-
-
-_DAY = re.compile(r"\d{4}(-\d{1,2}){0,2}")
 
 
 @dataclass(frozen=True)
@@ -132,7 +124,7 @@ class System:
 
         setup = self._setup(params)
         bars = self.load()
-        asked, last = self._range(bars, start, end)
+        asked, last = asked_range(bars, start, end)
         warm_up = warm_up_bars(setup.strategy, setup.params, tuple(bars))
         first = first_ready(bars, asked, last, warm_up)
         outcome = simulate(setup, Prepared.of(bars), first=first, last=last)
@@ -166,6 +158,7 @@ class System:
         purge: int | None = None,
         anchored: bool = False,
         grid: Mapping[str, Any] | None = None,
+        sampler: str | None = None,
         trials: int | None = None,
         objective: str = "sharpe",
         minimum_trades: int = 10,
@@ -184,8 +177,12 @@ class System:
         purge: sessions left out between the two; default the longest holding period plus the wait
             for the entry. With positions closed at borders 0 is safe too.
         anchored: let in-sample start at the beginning in every fold instead of rolling along.
-        grid: values to try by parameter, `dict(period=[7, 14])`; None tries the defaults only.
-        trials: draw this many sets at random (seeded) instead of trying every combination.
+        grid: values to try by parameter, `dict(period=[7, 14])`, or a range of `search_space`; None
+            tries the defaults only.
+        sampler: "grid" tries every combination, "random" and "qmc" (a Sobol sequence) try `trials`
+            sets, the same in each fold; Optuna's "tpe" and "cmaes" are led by each fold's own
+            in-sample scores. None: "grid", or "random" with `trials`.
+        trials: how many different sets to try in each fold.
         objective: what in-sample ranks by; sets with fewer than `minimum_trades` cannot win.
         at_border: "close" positions at the end of each fold, or "carry" them into the next.
         jobs: where to search: a number of processes, -1 for all cores, "dask" or "ray" for a
@@ -197,9 +194,9 @@ class System:
         from iverson.research.journaling import journal_walk_forward
         from iverson.research.ledger import alike
         from iverson.research.results import warm_up_notes
+        from iverson.research.samplers import checked, corners, listed_sets
         from iverson.research.search import why_engine
-        from iverson.research.search_space import check_space, random_sets, size
-        from iverson.research.search_space import grid as all_sets
+        from iverson.research.search_space import check_space
         from iverson.research.trials import evaluate, remember
         from iverson.research.walk_forward import Plan, default_gap, distinct, walk_forward
         from iverson.research.walk_result import WalkForward
@@ -207,26 +204,24 @@ class System:
         setup = self._setup({})
         space = dict(grid or {})
         check_space(space, parameters_of(self.strategy), owner=self.strategy.__name__)
-        combinations = size(space)
-        if trials is not None and combinations is not None and trials > combinations:
-            raise ConfigError(
-                f"trials is {trials}, but the grid has {combinations} combinations; ask for fewer, "
-                "or leave trials out to try them all"
-            )
-        sets = all_sets(space) if trials is None else random_sets(space, trials, seed)
+        sampler = checked(sampler, space, trials)
+        sets = listed_sets(sampler, space, trials, seed)
         plan = Plan(
             in_sample=in_sample,
             out_of_sample=out_of_sample,
-            purge=default_gap(setup, sets) if purge is None else purge,
+            purge=default_gap(setup, sets or corners(space)) if purge is None else purge,
             anchored=anchored,
             objective=objective,
             minimum_trades=minimum_trades,
             at_border=at_border,
-            sets=tuple(sets),
+            sets=sets,
             seed=seed,
+            sampler=sampler,
+            trials=trials,
+            space=space,
         )
         bars = self.load()
-        first, last = self._range(bars, start, end)
+        first, last = asked_range(bars, start, end)
         results, judged, begin = walk_forward(
             setup, bars, plan,
             first=first, last=last, jobs=jobs, resume=resume, progress=progress,
@@ -268,7 +263,7 @@ class System:
         from iverson.research.checked import check_and_note
 
         bars = self.load()
-        first, last = self._range(bars, start, end)
+        first, last = asked_range(bars, start, end)
         return check_and_note(
             self._setup({}), bars, first=first, last=last, store=self.store, **how
         )
@@ -305,44 +300,6 @@ class System:
             through_ticks=self.through_ticks,
             volume_share=self.volume_share,
         )
-
-    def _range(
-        self, bars: Mapping[str, Bars], start: Day | None, end: Day | None
-    ) -> tuple[date, date]:
-        known_first = min(one.session[0].item() for one in bars.values())
-        known_last = max(one.session[-1].item() for one in bars.values())
-        first = known_first if start is None else read_day(start, last=False)
-        last = known_last if end is None else read_day(end, last=True)
-        if first > last:
-            raise ConfigError(f"the range is empty: it starts on {first} and ends on {last}")
-        if not any(_in_range(one.session, first, last) for one in bars.values()):
-            raise ConfigError(
-                f"no bars between {first} and {last}; there are bars from {known_first} "
-                f"to {known_last}"
-            )
-        return max(first, known_first), min(last, known_last)
-
-
-def read_day(day: Day | int, *, last: bool) -> date:
-    """Read a date; a year or a month stands for its first day, or its last when `last`."""
-    if isinstance(day, datetime):
-        return day.date()
-    if isinstance(day, date):
-        return day
-    parts = [int(part) for part in str(day).split("-")] if _DAY.fullmatch(str(day)) else []
-    try:
-        if len(parts) == 1:
-            parts += [12, 31] if last else [1, 1]
-        elif len(parts) == 2:
-            parts.append(months.monthrange(*parts)[1] if last else 1)
-        return date(*parts)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{day!r} is no date; write 2005, 2005-03 or 2005-03-31") from error
-
-
-def _in_range(sessions: Any, first: date, last: date) -> bool:
-    start = sessions.searchsorted(np.datetime64(first, "D"))
-    return bool(start < sessions.searchsorted(np.datetime64(last, "D"), side="right"))
 
 
 def _checked_rules(rules: Any) -> tuple[RiskRule, ...]:

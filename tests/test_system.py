@@ -17,8 +17,8 @@ import pytest
 import iverson as iv
 from iverson.errors import ConfigError, UnknownParameter
 from iverson.market import sample
+from iverson.research.days import read_day
 from iverson.research.results import Run
-from iverson.system import read_day
 
 SYMBOLS = ["AAPL", "IBM"]
 BARS = {symbol: bars[1200:1500] for symbol, bars in sample.load(["AAPL", "IBM", "MSFT"]).items()}

@@ -61,11 +61,16 @@ def walk_forward(  # noqa: PLR0917 (typer passes them by name)
         list[str] | None,
         typer.Option(help="Values to try, as period=7,14,21 or period=5:30:5; repeatable."),
     ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            help="What to try: grid (all), random or qmc (the same sets in each fold), tpe or "
+            "cmaes (Optuna's, led by the scores). Default grid, or random with --trials."
+        ),
+    ] = None,
     trials: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Draw this many sets of the grid at random instead of trying all."
-        ),
+        typer.Option(min=1, help="How many sets to try in each fold, instead of all."),
     ] = None,
     objective: Annotated[
         str, typer.Option(help="What in-sample ranks by: sharpe, sortino, calmar, cagr ...")
@@ -130,6 +135,7 @@ def walk_forward(  # noqa: PLR0917 (typer passes them by name)
             purge=purge,
             anchored=anchored,
             grid=space,
+            sampler=sampler,
             trials=trials,
             objective=objective,
             minimum_trades=minimum_trades,
@@ -158,7 +164,7 @@ def _show(result: WalkForward, page: Path, took: float, *, as_csv: bool, as_json
     from iverson.cli.tables import walk_forward_tables
 
     walk_forward_tables(result)
-    searched = len(result.results) * result.trials
+    searched = sum(len(fold.scores) for fold in result.results)
     typer.echo(f"searched {searched:,} in-sample runs in {took:,.0f} s")
     typer.echo(f"report: {page}")
 

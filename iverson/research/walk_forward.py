@@ -38,7 +38,9 @@ from iverson.research.backtest import (
 from iverson.research.failures import refuse_faults
 from iverson.research.folds import Fold, make_folds
 from iverson.research.purged import default_purge
-from iverson.research.search import Jobs, Score, best, search
+from iverson.research.samplers import GUIDED, corners, run, samplers
+from iverson.research.search import Jobs, Score, Search, best
+from iverson.research.search_space import Space
 from iverson.risk.rules import RiskRule
 
 Border = Literal["close", "carry"]
@@ -55,7 +57,11 @@ class StandAside(RiskRule):
 
 @dataclass(frozen=True)
 class Plan:
-    """How a walk-forward is cut and searched; with the setup and the bars it decides the result."""
+    """How a walk-forward is cut and searched; with the setup and the bars it decides the result.
+
+    `sets` are tried in every fold. A sampler that is guided by the scores knows none beforehand: it
+    tries `trials` sets of `space` in each fold.
+    """
 
     in_sample: str | int = "2y"
     out_of_sample: str | int = "6mo"
@@ -64,8 +70,11 @@ class Plan:
     objective: str = "sharpe"
     minimum_trades: int = 10
     at_border: Border = "close"
-    sets: tuple[Mapping[str, Any], ...] = ({},)
+    sets: Sequence[Mapping[str, Any]] = ({},)
     seed: int = 0
+    sampler: str = "grid"
+    trials: int | None = None
+    space: Space = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.at_border not in ("close", "carry"):
@@ -73,7 +82,7 @@ class Plan:
                 f"at_border is {self.at_border!r}; expected 'close' (leave positions at the end of "
                 "each fold) or 'carry' (hand them to the next)"
             )
-        if not self.sets:
+        if not self.sets and self.sampler not in GUIDED:
             raise ConfigError("the search has no parameter set; give the grid at least one value")
 
 
@@ -87,7 +96,7 @@ class FoldResult:
     """
 
     fold: Fold
-    scores: tuple[Score, ...]
+    scores: Sequence[Score]
     chosen: Score | None
     start: float
     end: float
@@ -134,7 +143,7 @@ def walk_forward(
     MissingBars: no symbol ever has its warm-up.
     """
     warm_up = max(warm_up_bars(setup.strategy, {**setup.params, **one}, tuple(bars))
-                  for one in plan.sets)  # fmt: skip
+                  for one in plan.sets or corners(plan.space))  # fmt: skip
     begin = first_ready(bars, first, last, warm_up)
     sessions = new_york().between(begin, last)
     folds = make_folds(
@@ -150,17 +159,16 @@ def walk_forward(
             f"in-sample has {shortest} sessions, shorter than the warm-up of {warm_up} bars that "
             "the longest period needs; make in-sample longer or the periods shorter"
         )
-    scores = search(
-        setup,
-        bars,
-        [(fold.in_sample.first, fold.in_sample.last) for fold in folds],
-        plan.sets,
-        objective=plan.objective,
-        minimum_trades=plan.minimum_trades,
-        jobs=jobs,
-        resume=resume,
-        progress=progress,
+    each = samplers(
+        plan.sampler, plan.space, plan.trials, plan.seed, sets=plan.sets, folds=len(folds)
     )
+    spans = [(fold.in_sample.first, fold.in_sample.last) for fold in folds]
+    with Search(
+        setup, bars, spans, len(folds) * (len(plan.sets) or plan.trials or 0),
+        objective=plan.objective, minimum_trades=plan.minimum_trades,
+        jobs=jobs, resume=resume, progress=progress,
+    ) as searching:  # fmt: skip
+        scores = run(each, searching)
     chosen = [best(row) for row in scores]
     prepared = Prepared.of(bars)
     judged: dict[Reading, Judged] = {}
@@ -170,7 +178,7 @@ def walk_forward(
             other=next(iter(judged.values()), None),
         )  # fmt: skip
     results = [
-        _result(fold, tuple(row), pick, outcome)
+        _result(fold, row, pick, outcome)
         for fold, row, pick, outcome in zip(
             folds, scores, chosen, judged["worst"].by_fold, strict=True
         )
@@ -259,7 +267,7 @@ def distinct(results: Sequence[FoldResult]) -> Iterator[Mapping[str, Any]]:
 
 
 def _result(
-    fold: Fold, scores: tuple[Score, ...], chosen: Score | None, outcome: Outcome
+    fold: Fold, scores: Sequence[Score], chosen: Score | None, outcome: Outcome
 ) -> FoldResult:
     span = fold.out_of_sample
     end = float(outcome.equity[-1])
