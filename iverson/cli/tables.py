@@ -40,7 +40,8 @@ def walk_forward_tables(result: WalkForward) -> None:
         f"{len(result.trades)} trades, {ambiguous} of them ambiguous (worst reading shown)",
         f"{len(result.denied)} signals denied{by_rule(result.denied['rule'])}",
         (
-            f"{result.trials} parameter sets a fold; efficiency {number(result.efficiency)}, "
+            f"{result.trials_a_fold} parameter sets a fold; "
+            f"efficiency {number(result.efficiency)}, "
             f"rank stability {number(result.rank_stability)}"
         ),
         *([f"warnings, explained in the report: {kinds}"] if kinds else []),

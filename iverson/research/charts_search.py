@@ -23,6 +23,7 @@ from iverson.research.charts_style import (
     make_figure,
     styled,
 )
+from iverson.research.search_space import ordered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 TOO_FEW = "#C3CAD3"
 COLUMNS = 4
+MOST_VALUES = 40  # more values of a parameter than these are drawn in steps
+STEPS = 12
 
 
 class View(NamedTuple):
@@ -96,6 +99,13 @@ def heat_map_words(result: WalkForward) -> str:
     if not drawn.names:
         return "Nothing was searched: there is one parameter set."
     words = f"In-sample {result.plan.objective} by {' and '.join(drawn.names)}, one map per fold"
+    stepped = [
+        name
+        for name, values in zip(drawn.names, drawn.values, strict=True)
+        if len(values) < len(_distinct(result, name))
+    ]
+    if stepped:
+        words += f"; {' and '.join(stepped)} in {STEPS} steps, a cell being the best in its step"
     if drawn.hidden:
         words += f"; each cell is the best over {', '.join(drawn.hidden)}"
     few = f"fewer than {result.plan.minimum_trades} trades"
@@ -228,16 +238,23 @@ def _flat_colour() -> Any:
 
 def _cell(params: Any, drawn: View) -> tuple[int, ...]:
     return tuple(
-        found.index(params[name]) for name, found in zip(drawn.names, drawn.values, strict=True)
+        found.index(value) if value in found else int(np.abs(np.array(found) - value).argmin())
+        for value, found in zip((params[name] for name in drawn.names), drawn.values, strict=True)
     )
 
 
 def _values(result: WalkForward, name: str) -> tuple[Any, ...]:
-    found = list(dict.fromkeys(one[name] for one in result.plan.sets if name in one))
+    found = _distinct(result, name)
+    if len(found) > MOST_VALUES and ordered(found):  # the middles of as many values each
+        return tuple(np.quantile(found, (np.arange(STEPS) + 0.5) / STEPS).tolist())
     try:
         return tuple(sorted(found))
     except TypeError:  # words and numbers mixed have no order
         return tuple(found)
+
+
+def _distinct(result: WalkForward, name: str) -> list[Any]:
+    return list(dict.fromkeys(one[name] for one in result.sets if name in one))
 
 
 def _text(value: Any) -> str:

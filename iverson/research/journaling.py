@@ -44,11 +44,14 @@ def journal_walk_forward(result: WalkForward, path: Path | str) -> str:
         "minimum_trades": plan.minimum_trades,
         "at_border": plan.at_border,
         "trials": result.trials,
+        "sampler": plan.sampler,
     }
     row = _run_row(
         result.setup, result.passport, Stage.WALK_FORWARD, result.start, seed=plan.seed, **settings
     )
-    return _append(path, row, [*_fold_rows(result), *result.record.values], plan.sets)
+    searched = {name: repr(choices) for name, choices in plan.space.items()}
+    tried = [dict(params) for params in plan.sets] or [searched]
+    return _append(path, row, [*_fold_rows(result), *result.record.values], tried)
 
 
 def _append(path: Path | str, row: RunRow, values: Sequence[Any], *more: Any) -> str:

@@ -99,7 +99,7 @@ def _ordered(result: WalkForward, *, least: int) -> dict[str, list[float]]:
     """Return the values, increasing, of every parameter that has at least so many numbers."""
     found = {}
     for name in result.parameters:
-        values: set[Any] = {one.get(name) for one in result.plan.sets}
+        values = set(result.values(name))
         if len(values) >= least and all(_is_number(value) for value in values):
             found[name] = sorted(values)
     return found

@@ -86,7 +86,7 @@ def render(facts: Facts, *, tearsheet: str | None = None, missing: str = "") -> 
             plural(len(folds), "fold"),
             plural(len(result.trades), "trade"),
             f"{plural(len(result.denied), 'signal')} denied",
-            f"{plural(result.trials, 'parameter set')} tried in each fold",
+            f"{plural(result.trials_a_fold, 'parameter set')} tried in each fold",
         ]),
         verdict=verdict(result),
         caveats=[*caveats(result, facts.held_metrics), SURVIVORSHIP, *result.notes],

@@ -141,8 +141,9 @@ def _stability(facts: Facts) -> Section:
                 "the search ranked noise. Rolling in-sample windows overlap, which lifts it."
             ),
             (
-                f"Trials: {plural(result.trials, 'parameter set')} in each of "
-                f"{plural(len(result.results), 'fold')}. They were compared in sample only; "
+                f"Trials: {plural(result.trials_a_fold, 'parameter set')} in each of "
+                f"{plural(len(result.results), 'fold')}, {result.trials:,} different ones. "
+                "They were compared in sample only; "
                 "looking at these out-of-sample years again with other ideas is a further trial."
             ),
         ),

@@ -24,6 +24,7 @@ from iverson.research.report_parts import (
     span,
     without_addresses,
 )
+from iverson.research.search_space import Integers, LogUniform, Uniform
 
 if TYPE_CHECKING:
     from iverson.research.walk_result import WalkForward
@@ -113,9 +114,12 @@ def _settings(result: WalkForward) -> Iterator[tuple[str, str]]:
     fixed = [f"{k} = {_plain(v)}" for k, v in known.items() if k != "desk" and k not in searched]
     yield "parameters held fixed", "; ".join(fixed) or "none"
     for name in searched:
-        values = dict.fromkeys(_plain(one[name]) for one in plan.sets if name in one)
-        yield f"searched: {name}", ", ".join(values)
-    yield "sets tried in each fold", f"{result.trials:,}"
+        choices = plan.space.get(name)
+        values = dict.fromkeys(_plain(value) for value in result.values(name))
+        ranged = isinstance(choices, Uniform | LogUniform | Integers)
+        yield f"searched: {name}", repr(choices) if ranged else ", ".join(values)
+    yield "sampler", plan.sampler
+    yield "sets tried in each fold", f"{result.trials_a_fold:,}"
     yield (
         "ranked by",
         f"in-sample {plan.objective}; at least {plural(plan.minimum_trades, 'trade')} to count",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -23,11 +23,13 @@ from iverson.monitoring.tables import dollars, measure
 from iverson.research.backtest import Setup
 from iverson.research.ledger import NO_TRIALS, Trials
 from iverson.research.results import HEADLINE, Recorded, by_rule
+from iverson.research.search_space import columns_of
 from iverson.research.walk_forward import (
     FoldResult,
     Judged,
     Plan,
     default_gap,
+    distinct,
     longest_holding,
 )
 
@@ -66,13 +68,32 @@ class WalkForward(Recorded):
 
     @property
     def trials(self) -> int:
-        """Parameter sets tried: what a skeptic divides the luck by."""
-        return len(self.plan.sets)
+        """Different parameter sets tried, in all folds: what a skeptic divides the luck by."""
+        return len(self.sets)
+
+    @cached_property
+    def sets(self) -> Sequence[Mapping[str, Any]]:
+        """The different parameter sets; a guided sampler tries others in each fold."""
+        return self.plan.sets or list(distinct(self.results))
 
     @property
+    def trials_a_fold(self) -> int:
+        """Parameter sets tried in each fold."""
+        return max(len(fold.scores) for fold in self.results)
+
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         """Names of the parameters searched."""
-        return tuple(dict.fromkeys(name for one in self.plan.sets for name in one))
+        return tuple(self.plan.space) or tuple(
+            dict.fromkeys(name for one in self.sets for name in one)
+        )
+
+    def values(self, name: str) -> list[Any]:
+        """Return the values a parameter could take: those listed, or those tried of a range."""
+        listed = columns_of(self.plan.space).get(name)
+        if listed is not None:
+            return list(listed)
+        return list(dict.fromkeys(one[name] for one in self.sets if name in one))
 
     @property
     def seed(self) -> int:
@@ -136,13 +157,13 @@ class WalkForward(Recorded):
         """
         from iverson.research.cross_validation import cross_validate
 
-        limit = longest_holding(self.setup, self.plan.sets)
+        limit = longest_holding(self.setup, self.sets)
         return cross_validate(
             self.tried,
             self.bars,
             groups=groups,
             test_groups=test_groups,
-            purge=default_gap(self.setup, self.plan.sets) if purge is None else purge,
+            purge=default_gap(self.setup, self.sets) if purge is None else purge,
             embargo=embargo,
             longest_holding=limit,
         )
@@ -177,9 +198,14 @@ class WalkForward(Recorded):
     def rank_stability(self) -> float:
         """Mean Spearman correlation of the sets' scores from one fold to the next; NaN below 2.
 
+        NaN too for a guided sampler: its sets differ from fold to fold, and those that two folds
+        share are the good ones.
+
         Near 1: what was good stayed good. Near 0: the search ranked noise. Sets without enough
         trades in either fold are left out of that pair.
         """
+        if not self.plan.sets:
+            return math.nan
         from scipy.stats import spearmanr
 
         found = []
@@ -214,7 +240,7 @@ def walk_table(result: WalkForward) -> str:
     lines = [
         f"{result.setup.strategy.__name__} on {', '.join(result.bars)}",
         (
-            f"{len(folds)} folds, {result.trials} parameter sets each, "
+            f"{len(folds)} folds, {result.trials_a_fold} parameter sets each, "
             f"out-of-sample {first} to {last}"
         ),
         (
