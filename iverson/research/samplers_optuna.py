@@ -36,6 +36,9 @@ class Study:
     A proposal that was tried before is told its known score and costs nothing, so that `trials`
     sets differ. A set that made too few trades is told as worse than any that counts, and as the
     better the more trades it made: the search is led to where trades are.
+
+    Optuna keeps every trial while the study lives: about 3 KB each with tpe and 6 KB with cmaes
+    (2,000 trials of four parameters). What is left of it is the table of scores.
     """
 
     def __init__(self, name: str, space: Space, trials: int, seed: int) -> None:
