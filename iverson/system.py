@@ -193,6 +193,7 @@ class System:
         resume: a file that keeps the finished parts of the search; a walk-forward that was ended
             goes on from there. What other code, bars or settings found is never taken from it.
         """
+        from iverson.research.folds import purge_meaning
         from iverson.research.journaling import journal_walk_forward
         from iverson.research.ledger import alike
         from iverson.research.results import warm_up_notes
@@ -208,10 +209,11 @@ class System:
         check_space(space, parameters_of(self.strategy), owner=self.strategy.__name__)
         sampler = checked(sampler, space, trials)
         sets = listed_sets(sampler, space, trials, seed)
+        gap = default_gap(setup, sets or corners(space))
         plan = Plan(
             in_sample=in_sample,
             out_of_sample=out_of_sample,
-            purge=default_gap(setup, sets or corners(space)) if purge is None else purge,
+            purge=gap if purge is None else purge,
             anchored=anchored,
             objective=objective,
             minimum_trades=minimum_trades,
@@ -249,6 +251,7 @@ class System:
             notes=(
                 *warm_up_notes(bars, tuple(traded), warm_up, first, begin),
                 *([f"searched bar by bar, not by the kernel: {why}"] if why else []),
+                *([purge_meaning(plan.purge)] if plan.purge < gap else []),
                 *problems,
             ),
         )

@@ -86,6 +86,9 @@ def test_walk_forward_is_cross_validated_with_its_own_gap(tmp_path) -> None:
     result = system.walk_forward(in_sample="1y", out_of_sample="3mo", grid=grid)
     limit = dict(RsiReversion.params._getitems())["max_sessions"]
     assert result.plan.purge == limit + 1  # an entry works for one session
+    assert not any("purge" in note for note in result.notes)
+    shorter = system.walk_forward(in_sample="1y", out_of_sample="3mo", purge=limit)
+    assert any(f"purge {limit}" in note and "must be closed" in note for note in shorter.notes)
     found = result.cross_validate()
     assert found.returns.shape[1] == PATHS
     assert any(f"purge {limit + 1}" in words for words in found.assumptions)
