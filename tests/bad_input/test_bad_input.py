@@ -304,13 +304,16 @@ def test_faults_in_other_processes_come_out_the_same(folder: Path, module: str, 
     assert snapshot(folder) == before
 
 
+TWO_JOBS = WALK.replace("--jobs 1", "--jobs 2").split()
+
+
 def test_ctrl_c_in_a_search_over_processes(folder: Path) -> None:
     """Exit code 130, one word, no process left behind, nothing written."""
     with (folder / "good.py").open("a") as file:
         file.write("grid = dict(max_sessions=list(range(1, 90)))\n")
     before = snapshot(folder)
 
-    process = iverson(folder, "walk-forward", "good", *WALK.replace("--jobs 1", "--jobs 2").split())
+    process = iverson(folder, "walk-forward", "good", "--purge", "0", *TWO_JOBS)
     assert process.stderr is not None
     first = process.stderr.readline()  # the search has begun
     os.killpg(process.pid, signal.SIGINT)

@@ -6,6 +6,7 @@ The broker charges nothing and fills limits at a touch, as the works ask.
 
 from __future__ import annotations
 
+import tempfile
 from typing import Any
 
 import backtrader as bt
@@ -91,12 +92,14 @@ def walk(what: Work, market: Market) -> list[Row]:
     """Walk forward."""
     bars = bars_of(market)
     names = what.sets[0]
-    result = iv.System(symbols=list(bars), bars=bars, **TERMS).walk_forward(
-        in_sample=work.IN_SAMPLE,
-        out_of_sample=work.OUT_OF_SAMPLE,
-        grid={name: list(dict.fromkeys(one[name] for one in what.sets)) for name in names},
-        minimum_trades=work.MINIMUM_TRADES,
-    )
+    with tempfile.TemporaryDirectory() as store:  # a trial ledger of its own each time
+        result = iv.System(symbols=list(bars), bars=bars, store=store, **TERMS).walk_forward(
+            in_sample=work.IN_SAMPLE,
+            out_of_sample=work.OUT_OF_SAMPLE,
+            purge=0,
+            grid={name: list(dict.fromkeys(one[name] for one in what.sets)) for name in names},
+            minimum_trades=work.MINIMUM_TRADES,
+        )
     rows = []
     for number, fold in enumerate(result.results):
         rows += [_row(place, one, number) for place, one in enumerate(fold.scores)]
