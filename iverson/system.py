@@ -122,7 +122,7 @@ class System:
         """
         from iverson.research.journaling import journal_run
         from iverson.research.results import Run, warm_up_notes
-        from iverson.research.trials import remember, trial
+        from iverson.research.trials import remember, trial, where
 
         setup = self._setup(params)
         bars = self.load()
@@ -132,10 +132,8 @@ class System:
         outcome = simulate(setup, Prepared.of(bars), first=first, last=last)
         refuse_faults(outcome.record, setup.strategy, setup.params)
         passport = self._passport(bars)
-        row = trial(
-            setup, np.r_[outcome.start, outcome.equity], len(outcome.pnl),
-            data=passport.digest, first=first, last=last, at=self.clock(),
-        )  # fmt: skip
+        shared = where(setup, data=passport.digest, first=first, last=last, at=self.clock())
+        row = trial(setup, shared, np.r_[outcome.start, outcome.equity], len(outcome.pnl))
         _, problems = remember([row], self.store)
         run = Run(
             setup=setup,
@@ -195,12 +193,11 @@ class System:
         """
         from iverson.research.folds import purge_meaning
         from iverson.research.journaling import journal_walk_forward
-        from iverson.research.ledger import alike
         from iverson.research.results import warm_up_notes
         from iverson.research.samplers import checked, corners, listed_sets
         from iverson.research.search import why_engine
         from iverson.research.search_space import check_space
-        from iverson.research.trials import evaluate, remember
+        from iverson.research.trials import evaluate, remember, where
         from iverson.research.walk_forward import Plan, default_gap, distinct, walk_forward
         from iverson.research.walk_result import WalkForward
 
@@ -231,10 +228,8 @@ class System:
             first=first, last=last, jobs=jobs, resume=resume, progress=progress,
         )  # fmt: skip
         passport = self._passport(bars)
-        tried = evaluate(
-            setup, Prepared.of(bars), list(distinct(results)),
-            data=passport.digest, first=begin, last=last, at=self.clock(),
-        )  # fmt: skip
+        shared = where(setup, data=passport.digest, first=begin, last=last, at=self.clock())
+        tried = evaluate(setup, Prepared.of(bars), list(distinct(results)), shared)
         known, problems = remember(tried, self.store)
         why = why_engine(setup, bars)
         traded = {symbol for one in judged["worst"].by_fold for symbol in one.traded}
@@ -247,7 +242,6 @@ class System:
             bars=bars,
             passport=passport,
             known=known,
-            tried=alike(known.rows, tried[0]),
             notes=(
                 *warm_up_notes(bars, tuple(traded), warm_up, first, begin),
                 *([f"searched bar by bar, not by the kernel: {why}"] if why else []),

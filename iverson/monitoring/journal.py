@@ -287,6 +287,10 @@ class Journal(Reading):
         with self._lock, self._translated():
             return self._connection.execute(*select(kinds, where)).fetchall()
 
+    def _runs(self, kinds: tuple[Kind, ...], where: Where) -> list[tuple[str]]:
+        with self._lock, self._translated():
+            return self._connection.execute(*select(kinds, where, columns="run")).fetchall()
+
     def _pragma(self, name: str) -> int:
         return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
 

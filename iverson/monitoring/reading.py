@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Reading:
-    """The reading half of a `Journal`; the four functions that raise here are its other half's."""
+    """The reading half of a `Journal`; the five functions that raise here are its other half's."""
 
     def values(self, *kinds: Kind, **where: Unpack[Where]) -> list[Value]:
         """Read the values of these kinds (none named: all) in order, equal to what was appended."""
@@ -87,7 +87,7 @@ class Reading:
 
     def run_names(self, *kinds: Kind, **where: Unpack[Where]) -> set[str]:
         """Read the names of the runs that have rows of these kinds, without reading the rows."""
-        return {run for _, run, _, _ in self._select(kinds, where)}
+        return {run for (run,) in self._runs(kinds, where)}
 
     def notes(self, **where: Unpack[Where]) -> pd.DataFrame:
         """Read the notes; columns of `Note`."""
@@ -154,6 +154,10 @@ class Reading:
 
     def _select(self, kinds: tuple[Kind, ...], where: Where) -> list[tuple[int, str, str, str]]:
         """Give seq, run, kind and payload of the rows, in order."""
+        raise NotImplementedError
+
+    def _runs(self, kinds: tuple[Kind, ...], where: Where) -> list[tuple[str]]:
+        """Give the run of the rows, in order."""
         raise NotImplementedError
 
     def _stored(self, order: str) -> Iterator[Row]:

@@ -52,8 +52,10 @@ class Where(TypedDict, total=False):
     symbol: str | None
 
 
-def select(kinds: tuple[Kind, ...], where: Where) -> tuple[str, list[str]]:
-    """Ask for seq, run, kind and payload of these kinds (none named: all), in order."""
+def select(
+    kinds: tuple[Kind, ...], where: Where, *, columns: str = "seq, run, kind, payload"
+) -> tuple[str, list[str]]:
+    """Ask for these columns of the rows of these kinds (none named: all), in order."""
     session = "coalesce(session, substr(at, 1, 10))"
     tests: list[tuple[str, list[str]]] = []
     for kind in kinds:
@@ -71,7 +73,7 @@ def select(kinds: tuple[Kind, ...], where: Where) -> tuple[str, list[str]]:
         tests.append(("symbol = ?", [symbol]))
     clause = " AND ".join(test for test, _ in tests) or "TRUE"
     return (
-        f"SELECT seq, run, kind, payload FROM events WHERE {clause} ORDER BY seq",  # noqa: S608 (our own words; values are bound)
+        f"SELECT {columns} FROM events WHERE {clause} ORDER BY seq",  # noqa: S608 (our own words; values are bound)
         [bound for _, several in tests for bound in several],
     )
 

@@ -13,7 +13,7 @@ import hashlib
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,25 +32,26 @@ Floats = NDArray[np.float64]
 class Trials:
     """What a ledger knows of one strategy.
 
-    `sound` is False when rows of the file were changed or taken out: then every count is a lower
-    bound. `on_these_bars` counts the trials of any strategy on the same bars.
+    `count` is the number of ideas that were tried: different (code, conditions, parameters).
+    `on_these_bars` counts those of any strategy on the same bars. `rows` are the strategy's trials
+    over the same bars and sessions, which can be compared. `sound` is False when rows of the file
+    were changed or taken out: then the counts are lower bounds.
     """
 
+    count: int
+    on_these_bars: int
     rows: tuple[TrialRow, ...]
     sound: bool
-    on_these_bars: int
-
-    @property
-    def count(self) -> int:
-        """Different (code, conditions, parameters): the number of ideas that were tried."""
-        return len({_idea(row) for row in self.rows})
 
 
-NO_TRIALS = Trials((), sound=True, on_these_bars=0)
+NO_TRIALS = Trials(count=0, on_these_bars=0, rows=(), sound=True)
 
 
 class Ledger:
-    """The trials in one file, which is made when the first is added."""
+    """The trials in one file, which is made when the first is added.
+
+    A trial's name tells what it is without its row being read: idea, strategy, bars, range.
+    """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
@@ -62,29 +63,37 @@ class Ledger:
         ------
         DataError, IversonError: the file is damaged at its end, locked, or cannot be written.
         """
-        named = {_name(row): row for row in rows}
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = 0
         with Journal(self.path, durable=False) as journal, journal.transaction():
-            known = journal.run_names(
-                "trial", **({"run": next(iter(named))} if len(named) == 1 else {})
-            )
-            fresh = {name: row for name, row in named.items() if name not in known}
-            for name, row in fresh.items():
-                journal.append(name, row)
-        return len(fresh)
+            known = journal.run_names("trial")
+            for row in rows:
+                name = "-".join(_name(row))
+                if name not in known:
+                    known.add(name)
+                    journal.append(name, row)
+                    fresh += 1
+        return fresh
 
-    def of(self, strategy: str, *, data: str = "") -> Trials:
-        """Return the trials of one strategy ("module:Class"); none when there is no file."""
+    def of(self, one: TrialRow) -> Trials:
+        """Return what is known of this trial's strategy; nothing when there is no file."""
         if not self.path.exists():
             return NO_TRIALS
+        _, strategy, data, _ = _name(one)
         with Journal(self.path, read_only=True) as journal:
             sound = journal.verify() is None
-            frame = journal.trials()
-            rows = journal.values("trial", symbol=strategy)
+            names = [name.split("-") for name in journal.run_names("trial")]
+            rows = journal.values("trial", symbol=one.strategy, since=one.last, until=one.last)
+        span = (one.data, one.first, one.last)
         return Trials(
-            tuple(row for row in rows if isinstance(row, TrialRow)),
+            count=len({name[0] for name in names if name[1] == strategy}),
+            on_these_bars=len({tuple(name[:2]) for name in names if name[2] == data}),
+            rows=tuple(
+                row
+                for row in rows
+                if isinstance(row, TrialRow) and (row.data, row.first, row.last) == span
+            ),
             sound=sound,
-            on_these_bars=int((frame["data"] == data).sum()),
         )
 
 
@@ -123,22 +132,15 @@ def matrix(rows: Sequence[TrialRow]) -> Floats:
     return np.column_stack(columns) if columns else np.empty((0, 0))
 
 
-def alike(rows: Iterable[TrialRow], one: TrialRow) -> tuple[TrialRow, ...]:
-    """Return the trials over the same bars and sessions as one, of any code and conditions."""
-    span = (one.data, one.first, one.last)
-    return tuple(row for row in rows if (row.data, row.first, row.last) == span)
-
-
-def _idea(row: TrialRow) -> str:
-    return _digest(row.source, row.conditions, row.parameters)
-
-
-def _name(row: TrialRow) -> str:
-    return _digest(
-        row.strategy, row.source, row.conditions, row.data, row.parameters, row.first, row.last
+def _name(row: TrialRow) -> tuple[str, str, str, str]:
+    """Name a trial's idea, strategy, bars and range, each by a digest."""
+    return (
+        _digest(row.source, row.conditions, dict(row.parameters)),
+        _digest(row.strategy),
+        _digest(row.data),
+        _digest(row.first, row.last),
     )
 
 
 def _digest(*parts: Any) -> str:
-    plain = [dict(part) if isinstance(part, Mapping) else part for part in parts]
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:24]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import islice
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -32,35 +34,40 @@ from iverson.research.sweep import explain, kernel_runs, simulated
 from iverson.strategy import Strategy
 
 LEDGER = "trials.db"
+BATCH = 500  # parameter sets the kernel runs at once
 MOST_RETURNS = 2_000  # trials whose returns are kept for the statistics of one search
 
 
-def trial(
-    setup: Setup,
-    equity: Floats | None,
-    trades: int,
-    *,
-    data: str,
-    first: date,
-    last: date,
-    at: datetime,
-) -> TrialRow:
+@dataclass(frozen=True)
+class Where:
+    """What all trials of one evaluation share: when and on which bars, and how they were run."""
+
+    at: datetime
+    strategy: str
+    source: str
+    conditions: str
+    data: str
+    first: date
+    last: date
+
+
+def where(setup: Setup, *, data: str, first: date, last: date, at: datetime) -> Where:
+    """Say what the trials of a setup share; `data` is the digest of the bars."""
+    code = setup.strategy
+    return Where(at, name_of(code), source_of(code), conditions_of(setup), data, first, last)
+
+
+def trial(setup: Setup, shared: Where, equity: Floats | None, trades: int) -> TrialRow:
     """Make the row of one parameter set.
 
-    `equity` holds dollars, the start first and then one a session (None: it was not run over this
-    range); `data` is the digest of the bars, `at` the instant of the evaluation.
+    `equity` holds dollars, the start first and then one a session; None: it was not run over this
+    range.
     """
     known = {**parameters_of(setup.strategy), **setup.params}
     returns = np.empty(0) if equity is None else equity[1:] / equity[:-1] - 1.0
     return TrialRow(
-        at=at,
-        strategy=name_of(setup.strategy),
-        source=source_of(setup.strategy),
-        conditions=conditions_of(setup),
-        data=data,
+        **vars(shared),
         parameters={name: plain(value) for name, value in known.items()},
-        first=first,
-        last=last,
         trades=trades,
         total_return=math.nan if equity is None else total_return(equity),
         sharpe=sharpe(returns),
@@ -69,49 +76,47 @@ def trial(
 
 
 def evaluate(
-    setup: Setup,
-    prepared: Prepared,
-    sets: Sequence[Mapping[str, Any]],
-    *,
-    data: str,
-    first: date,
-    last: date,
-    at: datetime,
-) -> list[TrialRow]:
+    setup: Setup, prepared: Prepared, sets: Sequence[Mapping[str, Any]], shared: Where
+) -> Iterator[TrialRow]:
     """Run every parameter set over one range, by the kernel where it can.
 
     Of more than 2,000 sets every n-th is run; the others get rows without returns (""), so that
     they are counted all the same.
     """
-    step = math.ceil(len(sets) / MOST_RETURNS)
-    chosen = sets[::step] if step else []
-    task = Task((0, 0), setup, tuple(chosen), first, last, "sharpe", 0)
-    runs = kernel_runs(task, prepared) if explain(setup, prepared) is None else [None] * len(chosen)
-    rows = []
-    for params, run in zip(chosen, runs, strict=True):
-        start, marks, pnl, _ = run or simulated(task, params, prepared)
-        equity = np.r_[start, marks]
-        one = setup.with_params(params)
-        rows.append(trial(one, equity, len(pnl), data=data, first=first, last=last, at=at))
-    for place, params in enumerate(sets):
-        if place % step:
+    step = max(1, math.ceil(len(sets) / MOST_RETURNS))
+    for start in range(0, len(sets), BATCH * step):
+        batch = sets[start : start + BATCH * step]
+        task = Task((0, 0), setup, tuple(batch[::step]), shared.first, shared.last, "sharpe", 0)
+        kernel = explain(setup, prepared) is None
+        runs = iter(kernel_runs(task, prepared) if kernel else [None] * len(task.sets))
+        for place, params in enumerate(batch):
             one = setup.with_params(params)
-            rows.append(trial(one, None, 0, data=data, first=first, last=last, at=at))
-    return rows
+            if place % step:
+                yield trial(one, shared, None, 0)
+                continue
+            begin, marks, pnl, _ = next(runs) or simulated(task, params, prepared)
+            yield trial(one, shared, np.r_[begin, marks], len(pnl))
 
 
-def remember(rows: Sequence[TrialRow], store: Path | str | None) -> tuple[Trials, tuple[str, ...]]:
+def remember(rows: Iterable[TrialRow], store: Path | str | None) -> tuple[Trials, tuple[str, ...]]:
     """Add trials to the ledger beside the bars, and return what it knows of their strategy now.
 
-    A ledger that cannot be written or read costs a sentence, not the result: the second value.
+    They are taken and added a batch at a time, so that the ledger is free while they run. One that
+    cannot be written or read costs a sentence, not the result: the second value.
     """
     ledger = Ledger(Path(store or stores.DEFAULT) / LEDGER)
+    made = iter(rows)
+    batch = list(islice(made, BATCH))
+    one = batch[0]
     try:
-        ledger.add(rows)
-        found = ledger.of(rows[0].strategy, data=rows[0].data)
+        while batch:
+            ledger.add(batch)
+            batch = list(islice(made, BATCH))
+        found = ledger.of(one)
     except (IversonError, OSError) as error:
         words = f"the trial ledger cannot be used, so earlier trials are not counted: {error}"
-        return Trials(tuple(rows), sound=False, on_these_bars=len(rows)), (words,)
+        kept = (*batch, *made)
+        return Trials(len(kept), len(kept), kept, sound=False), (words,)
     if found.sound:
         return found, ()
     return found, (f"rows of the trial ledger {ledger.path} were changed or taken out",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -42,8 +42,7 @@ if TYPE_CHECKING:
 class WalkForward(Recorded):
     """What a walk-forward found: tables and numbers out of sample, after costs, worst reading.
 
-    `known` is what the ledger knows of the strategy, this search included; `tried` those of its
-    trials that ran over the very sessions of this walk-forward.
+    `known` is what the ledger knows of the strategy, this search included.
     """
 
     setup: Setup
@@ -54,7 +53,6 @@ class WalkForward(Recorded):
     passport: Passport
     notes: tuple[str, ...] = ()
     known: Trials = NO_TRIALS
-    tried: tuple[TrialRow, ...] = field(default=(), repr=False)
 
     @property
     def record(self) -> Record:
@@ -133,6 +131,11 @@ class WalkForward(Recorded):
             }
             rows.append(row)
         return pd.DataFrame(rows).set_index("fold")
+
+    @property
+    def tried(self) -> tuple[TrialRow, ...]:
+        """The trials, of now and earlier, over the very sessions of this walk-forward."""
+        return self.known.rows
 
     @cached_property
     def luck(self) -> Luck:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from iverson.errors import DataError
 from iverson.monitoring.record import TrialRow
-from iverson.research.ledger import Ledger, alike, matrix, pack, unpack
+from iverson.research.ledger import NO_TRIALS, Ledger, matrix, pack, unpack
 
 RETURNS = (0.01, -0.02, 0.0)
 ROW = TrialRow(
@@ -53,22 +53,22 @@ def test_returns_that_are_damaged_are_named(text: str) -> None:
 
 
 def test_ledger_that_was_never_written_knows_nothing(ledger: Ledger) -> None:
-    trials = ledger.of("mine:Rsi")
-    assert (trials.rows, trials.count, trials.sound) == ((), 0, True)
+    assert ledger.of(ROW) == NO_TRIALS
     assert not ledger.path.exists()
 
 
 def test_trials_come_back_as_they_were_recorded(ledger: Ledger) -> None:
     other = replace(ROW, parameters={"period": 14})
     assert ledger.add([ROW, other]) == len([ROW, other])
-    assert ledger.of("mine:Rsi").rows == (ROW, other)
-    assert ledger.of("yours:Rsi").rows == ()
+    assert ledger.of(ROW).rows == (ROW, other)
+    yours = ledger.of(replace(ROW, strategy="yours:Rsi"))
+    assert (yours.count, yours.rows) == (0, ())
 
 
 def test_trial_evaluated_again_is_there_once_whenever_it_happened(ledger: Ledger) -> None:
     ledger.add([ROW])
     assert ledger.add([replace(ROW, at=ROW.at + timedelta(days=1)), ROW]) == 0
-    assert ledger.of("mine:Rsi").rows == (ROW,)
+    assert ledger.of(ROW).rows == (ROW,)
 
 
 @pytest.mark.parametrize("change", [
@@ -78,7 +78,7 @@ def test_other_code_conditions_or_parameters_are_another_trial(
     ledger: Ledger, change: dict[str, object]
 ) -> None:
     ledger.add([ROW, replace(ROW, **change)])
-    assert ledger.of("mine:Rsi").count == len([ROW, change])
+    assert ledger.of(ROW).count == len([ROW, change])
 
 
 @pytest.mark.parametrize("change", [{"data": "bars-2"}, {"last": date(2024, 1, 3)}])
@@ -86,14 +86,13 @@ def test_same_idea_on_other_bars_or_another_range_is_kept_but_counts_once(
     ledger: Ledger, change: dict[str, object]
 ) -> None:
     ledger.add([ROW, replace(ROW, **change)])
-    trials = ledger.of("mine:Rsi")
-    assert (len(trials.rows), trials.count) == (2, 1)
-    assert alike(trials.rows, ROW) == (ROW,)
+    trials = ledger.of(ROW)
+    assert (trials.count, trials.rows) == (1, (ROW,))
 
 
 def test_trials_of_other_strategies_on_the_same_bars_are_counted(ledger: Ledger) -> None:
     ledger.add([ROW, replace(ROW, strategy="yours:Sma"), replace(ROW, data="bars-2")])
-    assert ledger.of("mine:Rsi", data="bars-1").on_these_bars == 2
+    assert ledger.of(ROW).on_these_bars == 2
 
 
 def test_matrix_has_a_column_a_trial(ledger: Ledger) -> None:
@@ -112,17 +111,17 @@ def test_matrix_leaves_out_what_has_no_returns_or_ran_over_other_sessions() -> N
 @pytest.mark.parametrize("seq", [1, 2, 3])
 def test_row_that_was_taken_out_is_noticed(ledger: Ledger, seq: int) -> None:
     ledger.add([replace(ROW, parameters={"period": number}) for number in range(3)])
-    assert ledger.of("mine:Rsi").sound
+    assert ledger.of(ROW).sound
     with sqlite3.connect(ledger.path) as file:
         file.execute("DROP TRIGGER events_are_not_deleted")
         file.execute("DELETE FROM events WHERE seq = ?", (seq,))
     file.close()
-    trials = ledger.of("mine:Rsi")
-    assert (trials.sound, len(trials.rows)) == (False, 2)
+    trials = ledger.of(ROW)
+    assert (trials.sound, trials.count) == (False, 2)
 
 
 def test_nothing_is_kept_of_an_addition_that_fails(ledger: Ledger) -> None:
     ledger.add([ROW])
     with pytest.raises(TypeError):
         ledger.add([replace(ROW, source="code-2"), replace(ROW, parameters={"period": object})])
-    assert ledger.of("mine:Rsi").rows == (ROW,)
+    assert ledger.of(ROW).rows == (ROW,)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -21,7 +22,17 @@ from iverson.research.charts_luck import luck_chart
 from iverson.research.ledger import matrix, unpack
 from iverson.research.luck import LUCK, MORE, luck
 from iverson.research.overfitting import overfitting_probability, reality_check
-from iverson.research.trials import MOST_RETURNS, conditions_of, evaluate, name_of, source_of
+from iverson.research.trials import (
+    BATCH,
+    MOST_RETURNS,
+    conditions_of,
+    evaluate,
+    name_of,
+    remember,
+    source_of,
+    trial,
+    where,
+)
 from iverson.research.walk_result import WalkForward
 from iverson.testing import noise
 
@@ -122,13 +133,30 @@ def test_rows_taken_out_of_the_ledger_are_said_so(fresh: Path) -> None:
     assert any("taken out" in note for note in result.notes)
 
 
-def test_what_was_not_run_over_the_whole_range_is_counted_all_the_same() -> None:
+def test_what_was_not_run_over_the_whole_range_is_counted_all_the_same(fresh: Path) -> None:
     setup = iv.System(Dip, ["AAA"], bars=BARS)._setup({})
     sets = [dict(depth=n / 1000) for n in range(MOST_RETURNS + 1)]
-    span = dict(first=date(2012, 1, 3), last=date(2012, 1, 20))
-    rows = evaluate(setup, Prepared.of({"AAA": BARS["AAA"]}), sets, data="d", at=NOON, **span)
-    assert len(rows) == len(sets)
-    assert sum(bool(row.returns) for row in rows) == -(-len(sets) // 2)
+    shared = where(setup, data="d", first=date(2012, 1, 3), last=date(2012, 1, 20), at=NOON)
+    rows = list(evaluate(setup, Prepared.of({"AAA": BARS["AAA"]}), sets, shared))
+    assert [row.parameters["depth"] for row in rows] == [one["depth"] for one in sets]
+    assert [bool(row.returns) for row in rows] == [not n % 2 for n in range(len(sets))]
+    known, problems = remember(rows, fresh)
+    assert (known.count, len(known.rows), problems) == (len(sets), len(sets), ())
+
+
+def test_ledger_is_free_while_the_trials_run(fresh: Path) -> None:
+    """Another search may add its own meanwhile."""
+    setup = iv.System(Dip, ["AAA"], bars=BARS)._setup({})
+    shared = where(setup, data="d", first=date(2012, 1, 3), last=date(2012, 1, 20), at=NOON)
+
+    def rows() -> Iterator[TrialRow]:
+        for number in range(BATCH + 1):
+            if number == BATCH:  # the first batch is in, the second runs
+                system(fresh).backtest("2011", "2012", depth=0.5)
+            yield trial(setup.with_params(dict(depth=float(number))), shared, None, 0)
+
+    known, problems = remember(rows(), fresh)
+    assert (known.count, problems) == (BATCH + 2, ())
 
 
 def test_conditions_are_told_apart_and_parameters_are_none_of_them(walked: WalkForward) -> None:
