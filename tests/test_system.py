@@ -19,6 +19,7 @@ from iverson.errors import ConfigError, UnknownParameter
 from iverson.market import sample
 from iverson.research.days import read_day
 from iverson.research.results import Run
+from strategies.rsi_reversion import RsiReversion
 
 SYMBOLS = ["AAPL", "IBM"]
 BARS = {symbol: bars[1200:1500] for symbol, bars in sample.load(["AAPL", "IBM", "MSFT"]).items()}
@@ -256,3 +257,19 @@ def test_strategy_of_a_script_or_notebook_is_searched_over_processes(tmp_path: P
     )
 
     assert (done.stdout, done.stderr) == ("equal\n", "")
+
+
+def test_numbers_of_numpys_are_parameters_like_any_other(tmp_path: Path) -> None:
+    """`np.arange` and `np.linspace` are how grids are typed."""
+    system = iv.System(RsiReversion, ["IBM"], store=tmp_path)
+    plain = system.backtest("2005", "2006", oversold=35, stop_atrs=1.5)
+    numpys = system.backtest("2005", "2006", oversold=np.int64(35), stop_atrs=np.float64(1.5))
+    assert plain.record.values == numpys.record.values
+    walked = [
+        system.walk_forward(
+            "2004", "2006", in_sample="1y", out_of_sample="6mo", grid=dict(oversold=values)
+        )
+        for values in ([30.0, 35.0], list(np.linspace(30, 35, 2)), np.linspace(30, 35, 2))
+    ]
+    assert walked[0].record.values == walked[1].record.values == walked[2].record.values
+    assert type(walked[1].results[0].scores[0].params["oversold"]) is float

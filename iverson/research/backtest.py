@@ -61,6 +61,9 @@ class Setup:
         for name in self.params:
             if name not in known:
                 raise UnknownParameter.named(name, known, owner=self.strategy.__name__)
+        if any(isinstance(value, np.generic) for value in self.params.values()):
+            # Backtrader's lines take numpy's numbers for arrays
+            object.__setattr__(self, "params", {n: _python(v) for n, v in self.params.items()})
         if not _is_number(self.cash) or not 0 < self.cash < math.inf:
             raise ConfigError(f"cash is {self.cash!r}; expected dollars above 0")
         if not _is_number(self.volume_share) or not 0 < self.volume_share <= 1:
@@ -282,6 +285,10 @@ def warm_up_bars(
     """
     with blamed(strategy, params):
         return plans_of(strategy).plan(params, symbols).warm_up
+
+
+def _python(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _is_number(value: Any) -> bool:

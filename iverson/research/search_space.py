@@ -269,8 +269,15 @@ def columns_of(space: Space) -> dict[str, Sequence[Any] | None]:
             raise ConfigError(f"{name}={choices!r} is no list; expected one such as [{choices!r}]")
         if len(values) == 0:
             raise ConfigError(f"{name} has no values to try; expected at least one")
-        columns[name] = values.tolist() if isinstance(values, np.ndarray) else values
+        columns[name] = values.tolist() if isinstance(values, np.ndarray) else _plain(values)
     return columns
+
+
+def _plain(values: Sequence[Any]) -> Sequence[Any]:
+    """Turn numpy's numbers, which Backtrader's lines take for arrays, into Python's."""
+    if isinstance(values, range) or not any(isinstance(one, np.generic) for one in values):
+        return values
+    return [one.item() if isinstance(one, np.generic) else one for one in values]
 
 
 def _finite(columns: Mapping[str, Sequence[Any] | None]) -> dict[str, Sequence[Any]]:
