@@ -284,7 +284,9 @@ def warm_up_bars(
     backtest and a wake.
     """
     with blamed(strategy, params):
-        return plans_of(strategy).plan(params, symbols).warm_up
+        plans = plans_of(strategy)
+        plans.make_room()
+        return plans.plan(params, symbols).warm_up
 
 
 def _python(value: Any) -> Any:

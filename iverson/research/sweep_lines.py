@@ -83,6 +83,9 @@ class Plan:
     entries: tuple[_Entry, ...] = ()
 
 
+MOST_PLANS = 4_000  # some 20 kB each
+
+
 class Plans:
     """The plans of one strategy class, and the memo of their lines."""
 
@@ -110,6 +113,16 @@ class Plans:
             made = over_nothing(self._strategy, params, symbols)
             self._known[key, symbols] = self._planned(made, alone=False)
         return self._known[key, symbols]
+
+    def make_room(self) -> None:
+        """Forget all plans when there are many, so that a long search does not eat the memory.
+
+        Not while plans are in use: their names are the memo's.
+        """
+        if len(self._alone) + len(self._known) > MOST_PLANS:
+            self._alone.clear()
+            self._known.clear()
+            self.memo = Memo()
 
     def entries(
         self, plan: Plan, bars: Sequence[Mapping[str, Any]], symbol: int | None = None

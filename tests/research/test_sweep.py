@@ -21,7 +21,7 @@ from iverson.execution.costs import Costs
 from iverson.market import sample
 from iverson.model import Signal
 from iverson.research import sweep as sweeping
-from iverson.research import sweep_limits
+from iverson.research import sweep_limits, sweep_lines
 from iverson.research.backtest import Prepared, Setup
 from iverson.research.search import Score, Task
 from iverson.research.sweep import SweepMismatch, explain, sweep
@@ -111,6 +111,21 @@ def test_parameter_that_leaves_the_periods_alone_makes_other_lines(
 
     assert one.trades != other.trades
     assert_same([one, other], evaluate(both, prepared))
+
+
+def test_search_of_more_sets_than_plans_are_kept_gives_the_same(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = (
+        task(*(dict(oversold=20 + 5 * n + m) for n in range(3)), setup=SETUP) for m in (0, 1)
+    )
+    expected = [sweep(part, prepared) for part in (one, other, one)]
+    monkeypatch.setattr(sweep_lines, "MOST_PLANS", 2)
+    plans = plans_of(RsiReversion)
+
+    for part, scores in zip((one, other, one), expected, strict=True):
+        assert_same(sweep(part, prepared), scores)
+        assert len(plans._alone) <= len(part.sets) + 2
 
 
 class Other(RsiReversion):
