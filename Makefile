@@ -49,7 +49,7 @@ test-cluster: ## the search on Dask and Ray clusters of this machine, in .venv-c
 
 campaign: $(READY) ## engine against stock, kernel against engine, statistics on noise (an hour)
 	@$(BIN)/python -m tests.engine.campaign --seeds 2000
-	@$(BIN)/python -m tests.research.sweep_campaign 0 700
+	@$(BIN)/python -m tests.research.sweep_campaign 0 980
 	@$(BIN)/python -m tests.research.overfitting_campaign --repeats 2000
 
 bench: $(READY) ## the speed page, against stock Backtrader (10 minutes) and PEERS="vectorbt ..." (10 each)
