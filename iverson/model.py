@@ -48,8 +48,8 @@ class Value:
         return hash(self._parts())
 
     def _parts(self) -> tuple[object, ...]:
-        found = (getattr(self, part.name) for part in fields(self))  # type: ignore[arg-type]
-        return tuple(math.nan if value != value else value for value in found)  # noqa: PLR0124
+        found = (getattr(self, part.name) for part in fields(self))  # type: ignore[arg-type]  # heirs are dataclasses
+        return tuple(math.nan if value != value else value for value in found)  # noqa: PLR0124 (NaN)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

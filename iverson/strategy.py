@@ -75,7 +75,7 @@ class Strategy(bt.Strategy):
 
     # -- its parts -----------------------------------------------------------------------------
 
-    def entry(self, data: Any) -> Entry | Iterable[Entry]:  # noqa: ARG002
+    def entry(self, data: Any) -> Entry | Iterable[Entry]:  # noqa: ARG002 (heirs)
         """Return `Long` or `Short` (or several) for one symbol; everything in it may be a line."""
         raise ConfigError(
             f"{type(self).__name__} has neither entry(data) nor signals(); write one of them"

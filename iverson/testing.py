@@ -183,7 +183,7 @@ class FixedHistory:
         end = new_york().ordinal(before)
         return new_york().sessions[end - len(values) : end], values
 
-    def average_volume(self, symbol: str, *, through: date, sessions: int) -> float:  # noqa: ARG002
+    def average_volume(self, symbol: str, *, through: date, sessions: int) -> float:  # noqa: ARG002 (as History)
         """Return the one volume."""
         return self._volume
 

@@ -203,6 +203,6 @@ def test_ranking_takes_signals_only(wrong: Any) -> None:
 
 def test_desk_before_its_first_bar_is_closed() -> None:
     day = new_york().offset(bars("100").session[0].item(), 0)
-    desk = Desk(gate=None, account=None, record=None, first=day, last=day)  # type: ignore[arg-type]
+    desk = Desk(gate=None, account=None, record=None, first=day, last=day)
 
     assert not desk.open_for_entries

@@ -54,7 +54,7 @@ def test_tree_is_complete_and_drawn() -> None:
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 def test_error_survives_a_process_pool(kind: type[IversonError]) -> None:
-    copy = pickle.loads(pickle.dumps(kind("what, why, what to do")))  # noqa: S301
+    copy = pickle.loads(pickle.dumps(kind("what, why, what to do")))  # noqa: S301 (our own bytes)
 
     assert (type(copy), str(copy)) == (kind, "what, why, what to do")
 

@@ -102,5 +102,5 @@ class Dip(iv.Strategy):
 
     warm_up = 63
 
-    def entry(self, data):  # type: ignore[no-untyped-def]
+    def entry(self, data):
         return iv.Long(confidence=3, limit=data.close, stop=data.close * 0.98)

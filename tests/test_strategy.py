@@ -668,7 +668,7 @@ def test_batch_and_bar_by_bar_runs_are_identical(steps: list[float]) -> None:
             patch.setattr(
                 bt.Cerebro,
                 "run",
-                lambda self: run(self, runonce=once, preload=preload),  # noqa: B023
+                lambda self: run(self, runonce=once, preload=preload),  # noqa: B023 (called at once)
             )
             records.append(go(Dips, series, rules=rules.standard(short=True)[:5]).record.values)
 

@@ -30,7 +30,7 @@ class Dip(iv.Strategy):
 
     params = dict(period=5, max_sessions=2)
 
-    def entry(self, data):  # type: ignore[no-untyped-def]
+    def entry(self, data):
         dip = data.close < bt.ind.SMA(data, period=self.p.period)
         return iv.Long(
             confidence=bt.If(dip, 3, 0),
@@ -60,7 +60,7 @@ def test_with_makes_another_system_and_leaves_the_first() -> None:
     assert others[2].costs == iv.Costs.none()
     assert (dict(SYSTEM.params), SYSTEM.costs) == ({}, iv.Costs())
     with pytest.raises(FrozenInstanceError):
-        SYSTEM.cash = 5.0  # type: ignore[misc]
+        SYSTEM.cash = 5.0
 
 
 def test_parameters_are_the_systems_own() -> None:
@@ -136,7 +136,7 @@ def test_order_of_symbols_breaks_ties() -> None:
 class Always(Dip):
     """Buy every close."""
 
-    def entry(self, data):  # type: ignore[no-untyped-def]
+    def entry(self, data):
         return iv.Long(confidence=3, limit=data.close, stop=data.close * 0.97)
 
 
@@ -164,7 +164,7 @@ def test_faulty_signal_ends_the_run_before_anything_is_written(tmp_path: Path) -
 class Inverted(Dip):
     """Put the stop on the wrong side."""
 
-    def entry(self, data):  # type: ignore[no-untyped-def]
+    def entry(self, data):
         return iv.Long(confidence=3, limit=data.close, stop=data.close * 1.03)
 
 
@@ -176,7 +176,7 @@ def test_confidence_that_is_nan_or_zero_is_no_signal() -> None:
 class Unready(Dip):
     """NaN or 0 in turn, and prices that are NaN with them."""
 
-    def entry(self, data):  # type: ignore[no-untyped-def]
+    def entry(self, data):
         nan = data.close * float("nan")
         return iv.Long(confidence=bt.If(data.close > data.close(-1), nan, 0), limit=nan, stop=nan)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# ruff: noqa: INP001
+# ruff: noqa: INP001 (a script, no package)
 """Rebuild bars.parquet and actions.parquet from the installed package bokeh_sampledata.
 
 A developer's tool: `PYTHONPATH=. python data/sample/build.py` from the root of the checkout. The

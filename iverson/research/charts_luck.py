@@ -79,11 +79,9 @@ def _entries(axes: Axes, found: Luck) -> None:
     if found.random is None:
         _nothing(axes)
         return
-    _histogram(axes, found.random.null)
-    _mark(axes, found.random.actual, "these entries", RED)
     axes.xaxis.set_major_formatter(DOLLARS)
     axes.set_xlabel("profit or loss of all trades")
-    axes.set_ylabel("draws")
+    _draws(axes, found.random.null, found.random.actual, "these entries")
 
 
 def _orders(axes: Axes, found: Luck) -> None:
@@ -91,10 +89,14 @@ def _orders(axes: Axes, found: Luck) -> None:
     if found.order is None:
         _nothing(axes)
         return
-    _histogram(axes, found.order.drawdowns)
-    _mark(axes, found.order.actual, "as it happened", RED)
     axes.xaxis.set_major_formatter(PERCENTS)
     axes.set_xlabel("maximum drawdown, closed trades")
+    _draws(axes, found.order.drawdowns, found.order.actual, "as it happened")
+
+
+def _draws(axes: Axes, drawn: Floats, actual: float, words: str) -> None:
+    _histogram(axes, drawn)
+    _mark(axes, actual, words, RED)
     axes.set_ylabel("draws")
 
 

@@ -8,7 +8,6 @@ whose spread says how much of a walk-forward's one curve is the luck of its cuts
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +17,9 @@ import pandas as pd
 
 from iverson.errors import ConfigError
 from iverson.market.bars import Bars
-from iverson.monitoring.intervals import Floats
 from iverson.monitoring.metrics import max_drawdown, sharpe
 from iverson.monitoring.record import TrialRow
-from iverson.research.ledger import comparable, matrix
+from iverson.research.ledger import best_column, comparable, matrix
 from iverson.research.purged import combinatorial_purged, gap_meaning, path_returns
 
 
@@ -114,7 +112,7 @@ def cross_validate(
     splits = combinatorial_purged(
         sessions, groups=groups, test_groups=test_groups, purge=purge, embargo=embargo
     )
-    best = [_best(returns[split.train]) for split in splits]
+    best = [best_column(returns[split.train]) for split in splits]
     judged = [returns[split.test, column] for split, column in zip(splits, best, strict=True)]
     found = path_returns(splits, judged)
     index = pd.DatetimeIndex(sessions, name="session")
@@ -129,11 +127,3 @@ def _sessions(bars: Mapping[str, Bars], row: TrialRow) -> Any:
     every = np.unique(np.concatenate([one.session for one in bars.values()]))
     first, last = np.datetime64(row.first, "D"), np.datetime64(row.last, "D")
     return every[(every >= first) & (every <= last)]
-
-
-def _best(returns: Floats) -> int:
-    """Column with the highest Sharpe ratio, the first of equals; idle ones come last."""
-    deviation = returns.std(axis=0, ddof=1)
-    nothing = np.full(returns.shape[1], -math.inf)
-    ratios = np.divide(returns.mean(axis=0), deviation, out=nothing, where=deviation > 0)
-    return int(ratios.argmax())

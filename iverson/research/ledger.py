@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -130,6 +131,16 @@ def matrix(rows: Sequence[TrialRow]) -> Floats:
     """Put the returns of the comparable trials side by side; shape (sessions, trials)."""
     columns = [unpack(row.returns) for row in comparable(rows)]
     return np.column_stack(columns) if columns else np.empty((0, 0))
+
+
+def best_column(returns: Floats) -> int:
+    """Return the trial with the highest Sharpe ratio, the first of equals; idle ones come last."""
+    if not returns.size:
+        return 0
+    deviation = returns.std(axis=0, ddof=1)
+    nothing = np.full(returns.shape[1], -math.inf)
+    ratios = np.divide(returns.mean(axis=0), deviation, out=nothing, where=deviation > 0)
+    return int(ratios.argmax())
 
 
 def _name(row: TrialRow) -> tuple[str, str, str, str]:

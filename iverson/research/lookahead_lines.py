@@ -87,7 +87,7 @@ class Clocks:
                                   if id(line) in self._clock), None)  # fmt: skip
                 if clock is None:
                     break
-                one = clock  # noqa: PLW2901
+                one = clock  # noqa: PLW2901 (the chain is followed)
         return self._strategy.datas[0]
 
     def _name(self, thing: Any, line: Any, number: int) -> str:

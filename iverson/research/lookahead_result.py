@@ -143,7 +143,7 @@ def _bars_needed(one: Settling) -> int:
 def settling_row(one: Settling) -> tuple[str, str, str, str]:
     """Return a line's name and its bars in words."""
     shown = (f"> {one.followed}" if n is None else str(n) for n in (one.needed, one.exact))
-    return (one.line, *shown, str(one.asked))  # type: ignore[return-value]
+    return (one.line, *shown, str(one.asked))  # type: ignore[return-value]  # four
 
 
 def check_text(check: Check) -> str:

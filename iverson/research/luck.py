@@ -16,9 +16,8 @@ import numpy as np
 import pandas as pd
 
 from iverson.errors import IversonError
-from iverson.monitoring.intervals import Floats
 from iverson.research.backtest import parameters_of
-from iverson.research.ledger import matrix
+from iverson.research.ledger import best_column, matrix
 from iverson.research.overfitting import (
     CostCurve,
     EffectiveTrials,
@@ -191,7 +190,7 @@ def luck(result: WalkForward, *, seed: int = 0, resamples: int = 1000) -> Luck:
     paid = np.array([trade.commission + trade.spread for trade in trades])
     span = (result.results[0].fold.out_of_sample.first, result.results[-1].fold.out_of_sample.last)
     counted = use(BEST, lambda: count_trials(trials))
-    best = _best(trials)
+    best = best_column(trials)
     return Luck(
         searched=result.trials,
         ideas=max(result.trials, result.known.count),
@@ -225,17 +224,6 @@ def _time_limit(result: WalkForward) -> int | None:
     known = {**parameters_of(result.setup.strategy), **result.setup.params}
     limit: int | None = known["max_sessions"]
     return limit
-
-
-def _best(trials: Floats) -> int:
-    """Column with the highest Sharpe ratio; 0 when none varies."""
-    if not trials.size:
-        return 0
-    deviation = trials.std(axis=0, ddof=1)
-    ratios = np.divide(
-        trials.mean(axis=0), deviation, out=np.full(len(deviation), -math.inf), where=deviation > 0
-    )
-    return int(ratios.argmax())
 
 
 def _says(passes: bool) -> str:

@@ -137,7 +137,7 @@ def corners(space: Space) -> Sets:
     ends: list[Sequence[Any]] = []
     for name, values in columns_of(space).items():
         if values is None:
-            ends.append((space[name].high, space[name].low))  # type: ignore[union-attr]
+            ends.append((space[name].high, space[name].low))  # type: ignore[union-attr]  # a range
         elif ordered(values):
             ends.append((max(values), min(values)))
         else:

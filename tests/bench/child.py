@@ -45,4 +45,4 @@ def measured(engine: str, name: str, data: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measured(sys.argv[1], sys.argv[2], Path(sys.argv[3]))))  # noqa: T201
+    print(json.dumps(measured(sys.argv[1], sys.argv[2], Path(sys.argv[3]))))  # noqa: T201 (a command: it prints)

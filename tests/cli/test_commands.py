@@ -141,7 +141,7 @@ def test_tables_of_the_whole_grid_fit_too() -> None:
     console.print(tables.fold_table(result))
     console.print(tables.chosen_table(result))
 
-    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    shown = console.file.getvalue()
     assert "…" not in shown
     assert "-12.34" in shown
     assert max(len(line) for line in shown.splitlines()) <= COLUMNS

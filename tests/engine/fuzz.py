@@ -156,7 +156,7 @@ class RandomStrategy(bt.Strategy):
                 self.note(repr(error))
         del self.working[:-40]
 
-    def place(self, kind: str, data: Any) -> None:  # noqa: PLR0912
+    def place(self, kind: str, data: Any) -> None:  # noqa: PLR0912 (a list of kinds)
         rng, close = self.rng, data.close[0]
         at = self.datas.index(data)
         range_ = max(self.atr[at][0] if len(data) > 30 else close * 0.01, 0.01)

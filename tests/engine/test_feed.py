@@ -18,7 +18,7 @@ from iverson.testing import bars
 
 N = 12
 NAMES = ("open", "high", "low", "close", "volume", "openinterest", "factor", "dividend")
-DAYS = [datetime(2024, 1, 1, 21) + timedelta(days=n) for n in range(N)]  # noqa: DTZ001
+DAYS = [datetime(2024, 1, 1, 21) + timedelta(days=n) for n in range(N)]  # noqa: DTZ001 (naive on purpose)
 
 
 def columns(*, without: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def test_signals_take_the_stock_loop_and_say_why():
 def cerebro_value(cerebro: Any) -> Any:
     try:
         return cerebro.run()[0].broker.getvalue()
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 (whatever it raises is compared)
         return repr(error)
 
 

@@ -53,7 +53,7 @@ class Sink(bt.Strategy):
 
     def __init__(self):
         names = dict(vars(bt), I=bt.ind, d=self.data)
-        self.made = [eval(words, names) for words in self.p.made]  # noqa: S307
+        self.made = [eval(words, names) for words in self.p.made]  # noqa: S307 (our own words)
 
 
 def lines(cerebro: Any, data: Any, made: tuple[str, ...] = MADE) -> Any:
@@ -62,7 +62,7 @@ def lines(cerebro: Any, data: Any, made: tuple[str, ...] = MADE) -> Any:
     cerebro.addstrategy(Sink, made=made)
     try:
         strategy = cerebro.run(stdstats=False)[0]
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 (whatever it raises is compared)
         return repr(error)
     found: list[Any] = []
 

@@ -109,7 +109,7 @@ def test_a_date_outside_the_calendar_says_what_the_calendar_covers(
 
 def test_a_naive_instant_is_refused(calendar: Calendar) -> None:
     with pytest.raises(DataError, match="no time zone"):
-        calendar.session_of(datetime(2021, 3, 5, 12, 0))  # noqa: DTZ001
+        calendar.session_of(datetime(2021, 3, 5, 12, 0))  # noqa: DTZ001 (naive on purpose)
 
 
 def test_the_calendar_is_built_once() -> None:

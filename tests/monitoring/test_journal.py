@@ -111,7 +111,7 @@ PRICES = st.floats(allow_nan=True, allow_infinity=True)
 WORDS = st.text(max_size=12)
 INSTANTS = st.datetimes(
     min_value=datetime(1900, 1, 1),  # noqa: DTZ001 - the zone comes from `timezones`
-    max_value=datetime(2200, 1, 1),  # noqa: DTZ001
+    max_value=datetime(2200, 1, 1),  # noqa: DTZ001 (naive on purpose)
     timezones=st.just(UTC),
 )
 DAYS = st.dates(min_value=date(1000, 1, 1))
@@ -191,7 +191,7 @@ def test_denial_is_read_back_as_its_words() -> None:
 def test_instant_without_time_zone_is_refused() -> None:
     with Journal() as journal:
         with pytest.raises(DataError, match="without a time zone"):
-            journal.append(RUN, EquityRow(datetime(2024, 1, 2), DAY, 1.0, 1.0, 0.0, 0))  # noqa: DTZ001
+            journal.append(RUN, EquityRow(datetime(2024, 1, 2), DAY, 1.0, 1.0, 0.0, 0))  # noqa: DTZ001 (naive on purpose)
 
         assert journal.values() == []
 
@@ -215,7 +215,7 @@ def test_lone_surrogates_are_kept_in_words_and_refused_in_a_symbol() -> None:
 
 
 def test_append_many_keeps_all_or_nothing() -> None:
-    naive = EquityRow(datetime(2024, 1, 2), DAY, 1.0, 1.0, 0.0, 0)  # noqa: DTZ001
+    naive = EquityRow(datetime(2024, 1, 2), DAY, 1.0, 1.0, 0.0, 0)  # noqa: DTZ001 (naive on purpose)
     with Journal() as journal:
         journal.append(RUN, equity(0))
         with pytest.raises(DataError):
@@ -228,7 +228,7 @@ def test_append_many_keeps_all_or_nothing() -> None:
 
 def test_block_that_raises_leaves_nothing() -> None:
     with Journal() as journal:
-        with pytest.raises(InterruptedError), journal.transaction():  # noqa: PT012
+        with pytest.raises(InterruptedError), journal.transaction():  # noqa: PT012 (one block)
             journal.append(RUN, equity(0))
             raise InterruptedError
 
@@ -236,7 +236,7 @@ def test_block_that_raises_leaves_nothing() -> None:
 
 
 def test_failed_append_cannot_be_swallowed_by_the_block_around_it() -> None:
-    naive = EquityRow(datetime(2024, 1, 2), DAY, 1.0, 1.0, 0.0, 0)  # noqa: DTZ001
+    naive = EquityRow(datetime(2024, 1, 2), DAY, 1.0, 1.0, 0.0, 0)  # noqa: DTZ001 (naive on purpose)
     with Journal() as journal:
         with (
             pytest.raises(IversonError, match="undone"),
@@ -287,7 +287,7 @@ def test_empty_journal_gives_the_same_columns_and_types_as_a_full_one(kind: str)
     assert (len(nothing), len(something)) == (0, 1)
     pd.testing.assert_series_equal(nothing.dtypes, something.dtypes)
     if kind != "verdict":
-        columns = ["run", *(part.name for part in fields(KINDS[kind]))]  # type: ignore[index]
+        columns = ["run", *(part.name for part in fields(KINDS[kind]))]
         assert list(something.columns) == columns
 
 
@@ -433,7 +433,7 @@ def test_each_flipped_byte_of_the_rows_is_found_at_its_row(tmp_path: Path) -> No
 @pytest.mark.parametrize("column", ["run", "at", "session", "kind", "symbol", "previous", "hash"])
 def test_changed_column_is_found(tmp_path: Path, column: str) -> None:
     path = written(tmp_path / "j.db", *VALUES)
-    tamper(path, f"UPDATE events SET {column} = {column} || 'x' WHERE seq = 4")  # noqa: S608
+    tamper(path, f"UPDATE events SET {column} = {column} || 'x' WHERE seq = 4")  # noqa: S608 (our own words)
     with Journal(path, read_only=True) as journal:
         assert journal.verify() == 4
 
@@ -464,7 +464,7 @@ def test_missing_rows_are_found(tmp_path: Path, statement: str, broken: int) -> 
         "DELETE FROM events WHERE seq > 10",
         "DELETE FROM head",
         "UPDATE head SET hash = 'x'",
-        f"UPDATE events SET payload = replace(payload, 'ello', 'ullo') WHERE seq = {len(VALUES)}",  # noqa: S608
+        f"UPDATE events SET payload = replace(payload, 'ello', 'ullo') WHERE seq = {len(VALUES)}",  # noqa: S608 (our own words)
     ],
 )
 def test_damaged_tail_is_not_written_to(tmp_path: Path, statement: str) -> None:

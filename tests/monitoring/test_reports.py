@@ -21,7 +21,7 @@ class Always(iv.Strategy):
     warm_up = 63
     params = dict(max_sessions=1)
 
-    def entry(self, data):  # type: ignore[no-untyped-def]
+    def entry(self, data):
         return iv.Long(confidence=3, limit=data.close, stop=data.close * 0.985)
 
 

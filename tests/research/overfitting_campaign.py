@@ -169,7 +169,7 @@ def trade_of(bars: Bars, entry: int, held: int, pnl: float = 0.0, **changes: obj
         target=1.03 * price,
         ambiguous=False,
     )
-    return Trade(**(values | changes))  # type: ignore[arg-type]
+    return Trade(**(values | changes))
 
 
 LIMIT = 4

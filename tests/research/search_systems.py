@@ -24,7 +24,7 @@ class Dip(iv.Strategy):
 
     params = dict(period=5, max_sessions=2)
 
-    def entry(self, data):  # type: ignore[no-untyped-def]
+    def entry(self, data):
         dip = data.close < bt.ind.SMA(data, period=self.p.period)
         return iv.Long(confidence=bt.If(dip, 3, 0), limit=data.close, stop=data.close * 0.97)
 
@@ -37,7 +37,7 @@ class Deadly(Dip):
 
     params = dict(home=0, once="")
 
-    def entry(self, data):  # type: ignore[no-untyped-def]
+    def entry(self, data):
         if self.p.max_sessions == DEADLY and os.getpid() != self.p.home:
             marker = Path(self.p.once) if self.p.once else None
             if marker is None or not marker.exists():

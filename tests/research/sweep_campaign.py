@@ -203,7 +203,7 @@ def random_case(seed: int) -> tuple[Task, Prepared]:
         params=params,
         through_ticks=int(random.choice([0, 1, 3])),
         volume_share=random.choice([0.02, 0.1, 1.0]),
-        reading=str(random.choice(["worst", "base", "best"])),  # type: ignore[arg-type]
+        reading=str(random.choice(["worst", "base", "best"])),
     )
     first = sessions[int(random.integers(0, len(sessions) // 3))].item()
     last = sessions[int(random.integers(len(sessions) // 2, len(sessions)))].item()
@@ -248,8 +248,8 @@ def main(first: int, count: int) -> None:
         trades += made if answer == "same" else 0
         tally[answer.partition(" ")[0]] += 1
         if answer not in ("same", "engine"):
-            print(seed, answer, flush=True)  # noqa: T201
-    print(dict(tally), f"{trades} trades, {time.time() - began:.0f} s")  # noqa: T201
+            print(seed, answer, flush=True)  # noqa: T201 (a command: it prints)
+    print(dict(tally), f"{trades} trades, {time.time() - began:.0f} s")  # noqa: T201 (a command: it prints)
 
 
 if __name__ == "__main__":

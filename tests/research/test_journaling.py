@@ -27,7 +27,7 @@ class Dip(iv.Strategy):
 
     params = dict(period=5, max_sessions=2, label=None)
 
-    def entry(self, data):  # type: ignore[no-untyped-def]
+    def entry(self, data):
         dip = data.close < bt.ind.SMA(data, period=self.p.period)
         return iv.Long(confidence=bt.If(dip, 3, 0), limit=data.close, stop=data.close * 0.97)
 

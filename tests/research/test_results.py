@@ -20,7 +20,7 @@ class Always(iv.Strategy):
     warm_up = 63
     params = dict(max_sessions=1)
 
-    def entry(self, data):  # type: ignore[no-untyped-def]
+    def entry(self, data):
         return iv.Long(confidence=3, limit=data.close, stop=data.close * 0.96)
 
 
@@ -56,7 +56,7 @@ def test_every_verdict_is_denied_or_had_its_chance(run: Run) -> None:
 
 def test_run_without_a_trade_has_empty_tables_and_a_picture() -> None:
     class Never(Always):
-        def entry(self, data):  # type: ignore[no-untyped-def]
+        def entry(self, data):
             return ()
 
     idle = iv.System(Never, ["TEST"], bars={"TEST": bars(WORDS)}).backtest()
@@ -69,7 +69,7 @@ def test_run_without_a_trade_has_empty_tables_and_a_picture() -> None:
 
 
 def test_run_of_two_sessions_can_be_measured() -> None:
-    last = SYSTEM.bars["TEST"].session[-2:]  # type: ignore[index]
+    last = SYSTEM.bars["TEST"].session[-2:]
 
     short = SYSTEM.backtest(str(last[0]), str(last[1]))
 

@@ -28,7 +28,7 @@ class Dip(iv.Strategy):
 
     params = dict(period=5, max_sessions=2)
 
-    def entry(self, data):  # type: ignore[no-untyped-def]
+    def entry(self, data):
         dip = data.close < bt.ind.SMA(data, period=self.p.period)
         return iv.Long(confidence=bt.If(dip, 3, 0), limit=data.close, stop=data.close * 0.97)
 
@@ -133,7 +133,7 @@ def test_place_has_to_be_one(jobs: Any) -> None:
 class Picky(Dip):
     """Fails with one parameter, gives faulty signals with another."""
 
-    def entry(self, data):  # type: ignore[no-untyped-def]
+    def entry(self, data):
         if self.p.max_sessions == 4:
             raise OSError("no sentiment")
         stop = data.close * (1.02 if self.p.max_sessions == 5 else 0.97)

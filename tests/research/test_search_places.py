@@ -206,7 +206,7 @@ def test_ray_that_starts_too_slowly_gets_a_second_chance(
     slow = types.SimpleNamespace(
         init=init, shutdown=lambda: steps.append("shutdown"), is_initialized=lambda: False
     )
-    monkeypatch.setitem(sys.modules, "ray", slow)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "ray", slow)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(RayCluster, "__init__", lambda self, own: None)
 

@@ -350,7 +350,7 @@ def test_difference_stops_the_search_and_names_the_first(
     right = sweeping._run
 
     def wrong(*args: Any) -> Any:
-        start, equity, pnl, bars = right(*args)  # type: ignore[misc]
+        start, equity, pnl, bars = right(*args)
         equity[7] = np.nextafter(equity[7], np.inf)
         return start, equity, pnl, bars
 

@@ -30,7 +30,7 @@ class Pullback(iv.Strategy):
 
     params = dict(fast=5, slow=15, max_sessions=2)
 
-    def entry(self, data):  # type: ignore[no-untyped-def]
+    def entry(self, data):
         fast, slow = (bt.ind.SMA(data, period=n) for n in (self.p.fast, self.p.slow))
         dip = bt.And(data.close < fast, data.close > slow)
         return iv.Long(
@@ -46,7 +46,7 @@ SYSTEM = iv.System(Pullback, SYMBOLS)
 
 def walk(**options: object) -> WalkForward:
     usual: dict[str, object] = dict(in_sample="1y", out_of_sample="6mo", grid=GRID)
-    return SYSTEM.walk_forward("2005", "2007-06", **{**usual, **options})  # type: ignore[arg-type]
+    return SYSTEM.walk_forward("2005", "2007-06", **{**usual, **options})
 
 
 @pytest.fixture(scope="module")

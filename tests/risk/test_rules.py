@@ -662,7 +662,7 @@ def test_halt_is_known_by_its_rule_whatever_it_calls_itself() -> None:
 
 
 def test_standard_rules_survive_a_pickle_with_their_parameters() -> None:
-    copies = pickle.loads(pickle.dumps((*ALL, rules.MaxPositions(limit=2))))  # noqa: S301
+    copies = pickle.loads(pickle.dumps((*ALL, rules.MaxPositions(limit=2))))  # noqa: S301 (our own bytes)
 
     assert [repr(rule) for rule in copies] == [repr(rule) for rule in ALL] + [
         "MaxPositions(limit=2)"
@@ -670,7 +670,7 @@ def test_standard_rules_survive_a_pickle_with_their_parameters() -> None:
 
 
 def test_denial_survives_a_pickle_with_limit_and_value() -> None:
-    copy = pickle.loads(pickle.dumps(Denial("too much", limit=1.0, value=2.0)))  # noqa: S301
+    copy = pickle.loads(pickle.dumps(Denial("too much", limit=1.0, value=2.0)))  # noqa: S301 (our own bytes)
 
     assert (copy, copy.limit, copy.value) == ("too much", 1.0, 2.0)
 

@@ -38,7 +38,7 @@ def test_numbers_and_words_may_stand_for_lines(kind: type[Entry], side: str) -> 
         104.0,
         3,
         "gap",
-        "Test",  # type: ignore[arg-type]
+        "Test",
     )
 
 
