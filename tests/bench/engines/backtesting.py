@@ -14,10 +14,10 @@ import pandas as pd
 
 warnings.filterwarnings("ignore")  # it warns of open trades and of frames without a date index
 
-from backtesting import Backtest, Strategy  # noqa: E402 (after the path is set)
+from backtesting import Backtest, Strategy  # noqa: E402 (warnings first)
 
-from tests.bench import work  # noqa: E402 (after the path is set)
-from tests.bench.work import CASH, Market, Marks, Row, Series, Work  # noqa: E402 (after the path is set)
+from tests.bench import work  # noqa: E402 (warnings first)
+from tests.bench.work import CASH, Market, Marks, Row, Series, Work  # noqa: E402 (warnings first)
 
 
 def frame(series: Series) -> Any:
