@@ -59,13 +59,13 @@ lock: ## write requirements.lock anew from pyproject.toml (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: $(PYTHON) -m pip install uv"; exit 1; }
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-	  --extra research --extra dev --output-file requirements.lock pyproject.toml
+	  --extra research --extra simulator --extra dev --output-file requirements.lock pyproject.toml
 
 lowest: ## pytest on Python 3.11 and the oldest versions pyproject.toml allows (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lowest needs uv: $(PYTHON) -m pip install uv"; exit 1; }
 	@$(UV) venv --quiet --clear --python 3.11 .venv-lowest
 	@$(UV) pip install --quiet --python .venv-lowest --resolution lowest-direct --compile-bytecode \
-	  --editable ".[research,dev]"
+	  --editable ".[research,simulator,dev]"
 	@.venv-lowest/bin/python -m pytest -n logical -m "not slow and not cluster"
 
 clean: ## remove the environments and the caches
