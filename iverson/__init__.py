@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from iverson.risk import rules
     from iverson.risk.rules import RiskRule
     from iverson.risk.sizing import RiskSizing
+    from iverson.signals.confidence import confidence
     from iverson.signals.entry import Long, Short
     from iverson.signals.indicators import atr_stop, steps
     from iverson.strategy import Strategy
@@ -42,6 +43,7 @@ _HOME = {
     "System": "iverson.system",
     "Verdict": "iverson.model",
     "atr_stop": "iverson.signals.indicators",
+    "confidence": "iverson.signals.confidence",
     "rules": "iverson.risk",
     "steps": "iverson.signals.indicators",
 }
@@ -62,6 +64,7 @@ __all__ = [
     "System",
     "Verdict",
     "atr_stop",
+    "confidence",
     "rules",
     "steps",
 ]

@@ -21,7 +21,7 @@ class RsiReversion(iv.Strategy):
         stop = iv.atr_stop(data, atrs=self.p.stop_atrs, cap=0.05)
         depth = iv.steps(self.p.oversold - rsi, self.p.step, most=4)
         return iv.Long(
-            confidence=bt.If(rsi < self.p.oversold, 1 + depth, 0),
+            confidence=iv.confidence(rsi < self.p.oversold, depth),
             limit=data.close,
             stop=stop,
             target=data.close + self.p.reward * (data.close - stop),
