@@ -229,7 +229,7 @@ class System:
         )  # fmt: skip
         passport = self._passport(bars)
         shared = where(setup, data=passport.digest, first=begin, last=last, at=self.clock())
-        tried = evaluate(setup, Prepared.of(bars), list(distinct(results)), shared)
+        tried = evaluate(setup, Prepared.of(bars), sets or list(distinct(results)), shared)
         known, problems = remember(tried, self.store)
         why = why_engine(setup, bars)
         traded = {symbol for one in judged["worst"].by_fold for symbol in one.traded}

@@ -284,12 +284,15 @@ class Journal(Reading):
                 yield Row(*map(_text, stored))
 
     def _select(self, kinds: tuple[Kind, ...], where: Where) -> list[tuple[int, str, str, str]]:
-        with self._lock, self._translated():
-            return self._connection.execute(*select(kinds, where)).fetchall()
+        return list(self._each(kinds, where))
 
-    def _runs(self, kinds: tuple[Kind, ...], where: Where) -> list[tuple[str]]:
+    def _each(self, kinds: tuple[Kind, ...], where: Where) -> Iterator[tuple[int, str, str, str]]:
         with self._lock, self._translated():
-            return self._connection.execute(*select(kinds, where, columns="run")).fetchall()
+            yield from self._connection.execute(*select(kinds, where))
+
+    def _runs(self, kinds: tuple[Kind, ...], where: Where) -> Iterator[tuple[str]]:
+        with self._lock, self._translated():
+            yield from self._connection.execute(*select(kinds, where, columns="run"))
 
     def _pragma(self, name: str) -> int:
         return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Reading:
-    """The reading half of a `Journal`; the five functions that raise here are its other half's."""
+    """The reading half of a `Journal`; the functions that raise here are its other half's."""
 
     def values(self, *kinds: Kind, **where: Unpack[Where]) -> list[Value]:
         """Read the values of these kinds (none named: all) in order, equal to what was appended."""
@@ -33,6 +33,17 @@ class Reading:
                 build(known[kind], payload)
                 for (_, _, kind, _), payload in zip(rows, payloads, strict=True)
             ]
+
+    def each(self, *kinds: Kind, **where: Unpack[Where]) -> Iterator[tuple[int, Value]]:
+        """Read the same one by one, each with the number of its row: memory for one of them.
+
+        Nobody else uses this object's connection while the iterator is open.
+        """
+        known: dict[str, type[Value]] = dict(KINDS.items())
+        for seq, _, kind, payload in self._each(kinds, where):
+            with self._parsing():
+                value: Value = build(known[kind], json.loads(payload))
+            yield seq, value
 
     def runs(self, **where: Unpack[Where]) -> pd.DataFrame:
         """Read the settings of the runs; columns of `RunRow`. The index of every frame is `seq`."""
@@ -87,7 +98,11 @@ class Reading:
 
     def run_names(self, *kinds: Kind, **where: Unpack[Where]) -> set[str]:
         """Read the names of the runs that have rows of these kinds, without reading the rows."""
-        return {run for (run,) in self._runs(kinds, where)}
+        return set(self.each_run_name(*kinds, **where))
+
+    def each_run_name(self, *kinds: Kind, **where: Unpack[Where]) -> Iterator[str]:
+        """Read the name of each row's run, in order and one by one."""
+        return (run for (run,) in self._runs(kinds, where))
 
     def notes(self, **where: Unpack[Where]) -> pd.DataFrame:
         """Read the notes; columns of `Note`."""
@@ -156,7 +171,11 @@ class Reading:
         """Give seq, run, kind and payload of the rows, in order."""
         raise NotImplementedError
 
-    def _runs(self, kinds: tuple[Kind, ...], where: Where) -> list[tuple[str]]:
+    def _each(self, kinds: tuple[Kind, ...], where: Where) -> Iterator[tuple[int, str, str, str]]:
+        """Give the same row by row."""
+        raise NotImplementedError
+
+    def _runs(self, kinds: tuple[Kind, ...], where: Where) -> Iterator[tuple[str]]:
         """Give the run of the rows, in order."""
         raise NotImplementedError
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from iverson.errors import DataError
 from iverson.monitoring.chain import Row
@@ -43,6 +43,7 @@ SELECT_BYTES = (
 class Where(TypedDict, total=False):
     """Which rows to read: sessions `since` to `until`, both inclusive; one run; one symbol.
 
+    `after` is the number of a row that was read already.
     Rows without a session (halts, notes) go by the UTC date of their `at`.
     """
 
@@ -50,14 +51,15 @@ class Where(TypedDict, total=False):
     until: date | str | None
     run: str | None
     symbol: str | None
+    after: int | None
 
 
 def select(
     kinds: tuple[Kind, ...], where: Where, *, columns: str = "seq, run, kind, payload"
-) -> tuple[str, list[str]]:
+) -> tuple[str, list[Any]]:
     """Ask for these columns of the rows of these kinds (none named: all), in order."""
     session = "coalesce(session, substr(at, 1, 10))"
-    tests: list[tuple[str, list[str]]] = []
+    tests: list[tuple[str, list[Any]]] = []
     for kind in kinds:
         if kind not in KINDS:
             raise DataError(f"the journal has no kind {kind!r}; it has {', '.join(KINDS)}")
@@ -71,6 +73,8 @@ def select(
         tests.append(("run = ?", [run]))
     if (symbol := where.get("symbol")) is not None:
         tests.append(("symbol = ?", [symbol]))
+    if (after := where.get("after")) is not None:
+        tests.append(("seq > ?", [after]))
     clause = " AND ".join(test for test, _ in tests) or "TRUE"
     return (
         f"SELECT {columns} FROM events WHERE {clause} ORDER BY seq",  # noqa: S608 (our own words; values are bound)

@@ -285,7 +285,7 @@ def warm_up_bars(
     """
     with blamed(strategy, params):
         plans = plans_of(strategy)
-        plans.make_room()
+        plans.make_room([params])
         return plans.plan(params, symbols).warm_up
 
 

@@ -127,11 +127,13 @@ class Search:
 
     def round(self, sets: Sequence[Sequence[Mapping[str, Any]]]) -> list[Scores]:
         """Score on each span the sets that are for it; shape (spans, sets of that span)."""
+        # the same sets over all spans, then the next: what is made of a set serves them all
         tasks = [
             Task((number, start), self.setup, own[start : start + self.batch], *span,
                  self.objective, self.minimum_trades)
+            for start in range(0, max(map(len, sets), default=0), self.batch)
             for number, (span, own) in enumerate(zip(self.spans, sets, strict=True))
-            for start in range(0, len(own), self.batch)
+            if start < len(own)
         ]  # fmt: skip
         found = [Scores(own) for own in sets]
         for task, scores in self._found(tasks):

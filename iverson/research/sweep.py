@@ -9,8 +9,11 @@ the search: every number that is reported is Backtrader's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import count
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,12 +22,23 @@ from iverson.monitoring.metrics import OBJECTIVES, cagr, sharpe, total_return, y
 from iverson.research.backtest import Prepared, Setup, simulate
 from iverson.research.failures import refuse_faults
 from iverson.research.kernel_state import CORRELATION_WANTED, DONE, Floats, new_state
-from iverson.research.search import Score, Task, best
+from iverson.research.search import Score, Task
 from iverson.research.sweep_limits import explain, numbers_of, setup_param, why_not_params
 from iverson.research.sweep_signals import Found, signals_of
 from iverson.research.sweep_tables import Bench, Unusual
 
-__all__ = ["SweepMismatch", "engine_score", "explain", "kernel_runs", "score_of", "sweep"]
+__all__ = [
+    "SweepMismatch",
+    "each_run",
+    "engine_score",
+    "explain",
+    "kernel_runs",
+    "score_of",
+    "sweep",
+]
+
+# Sets that share their lines: as many as keep bars times sets, and so their signals, bounded.
+MOST_ROWS, LEAST_SETS, MOST_SETS = 2_000_000, 8, 250
 
 # What a run leaves behind: start, equity of each session, dollars of each trade, bars.
 Run = tuple[float, Floats, Floats, int]
@@ -46,17 +60,32 @@ def sweep(task: Task, prepared: Prepared, *, verify: bool = True) -> list[Score]
     """
     if explain(task.setup, prepared) is not None:
         return [engine_score(task, params, prepared) for params in task.sets]
-    runs = kernel_runs(task, prepared)
-    scores = [
-        engine_score(task, params, prepared) if run is None else score_of(task, params, run)
-        for params, run in zip(task.sets, runs, strict=True)
+    scores: list[Score | None] = [None] * len(task.sets)
+    best: _Best | None = None
+    for place, run in each_run(task, prepared):
+        if run is not None:
+            score = scores[place] = score_of(task, task.sets[place], run)
+            found = _Best(score.score, place, run)
+            best = found if best is None or found.rank > best.rank else best
+    if verify and best is not None:
+        _compare(task, task.sets[best.place], best.run, prepared)
+    return [
+        engine_score(task, task.sets[place], prepared) if score is None else score
+        for place, score in enumerate(scores)
     ]
-    if verify:
-        winner = best(scores)
-        place = scores.index(winner) if winner is not None else 0
-        if runs[place] is not None:
-            _compare(task, task.sets[place], runs[place], prepared)
-    return scores
+
+
+class _Best(NamedTuple):
+    """The best run of a batch so far, which is kept to be run through the engine too."""
+
+    score: float
+    place: int
+    run: Run
+
+    @property
+    def rank(self) -> tuple[float, int]:
+        """What the best has most of: NaN does not count, and of equals the first is better."""
+        return (-math.inf if math.isnan(self.score) else self.score), -self.place
 
 
 def score_of(task: Task, params: Mapping[str, Any], run: Run) -> Score:
@@ -113,8 +142,20 @@ def _compare(task: Task, params: Mapping[str, Any], run: Any, prepared: Prepared
 # -- one run ---------------------------------------------------------------------------------------
 
 
+def each_run(task: Task, prepared: Prepared) -> Iterator[tuple[int, Run | None]]:
+    """Run every set by the kernel, a part of the batch at a time; None: this one is for the engine.
+
+    What stays in memory are the lines and signals of one part, whatever the batch.
+    """
+    bars = sum(len(feed.numbers) for feed in prepared.feeds.values())
+    size = min(max(MOST_ROWS // max(bars, 1), LEAST_SETS), MOST_SETS)
+    for start in range(0, len(task.sets), size):
+        part = replace(task, sets=task.sets[start : start + size])
+        yield from zip(count(start), kernel_runs(part, prepared), strict=False)
+
+
 def kernel_runs(task: Task, prepared: Prepared) -> list[Run | None]:
-    """Run every set of a batch by the kernel; None: this one is for the engine."""
+    """Run every set by the kernel, all together; None: this one is for the engine."""
     setups = [task.setup.with_params(params) for params in task.sets]
     ours = [place for place, setup in enumerate(setups) if why_not_params(setup) is None]
     bench = _bench(prepared)

@@ -8,7 +8,7 @@ another, and equal ones once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from inspect import isfunction
@@ -48,7 +48,7 @@ class EntryColumns:
     target: Floats | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Source:
     """A plain number, or a line and the place of the symbol with whose bars it moves on."""
 
@@ -57,7 +57,7 @@ class _Source:
     clock: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Entry:
     """Where the parts of one entry come from; `symbol` counts the strategy's."""
 
@@ -66,7 +66,7 @@ class _Entry:
     parts: tuple[_Source | None, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What became of a strategy with one parameter set.
 
@@ -83,7 +83,8 @@ class Plan:
     entries: tuple[_Entry, ...] = ()
 
 
-MOST_PLANS = 4_000  # some 20 kB each
+MOST_PLANS = 2_500  # 2 to 15 kB each; two of a search's batches, and some
+MOST_NAMES = 50_000  # of the lines of all plans: many more than of sets, where symbols differ
 
 
 class Plans:
@@ -98,7 +99,7 @@ class Plans:
 
     def plan(self, params: Mapping[str, Any], symbols: tuple[str, ...]) -> Plan:
         """Return the plan of one set; raises whatever constructing the strategy raises."""
-        key = repr(sorted(params.items()))
+        key = _key(params)
         if key not in self._alone:
             made = None
             try:
@@ -114,12 +115,14 @@ class Plans:
             self._known[key, symbols] = self._planned(made, alone=False)
         return self._known[key, symbols]
 
-    def make_room(self) -> None:
-        """Forget all plans when there are many, so that a long search does not eat the memory.
+    def make_room(self, coming: Iterable[Mapping[str, Any]]) -> None:
+        """Forget all plans when those to come would be too many: memory does not grow with sets.
 
         Not while plans are in use: their names are the memo's.
         """
-        if len(self._alone) + len(self._known) > MOST_PLANS:
+        unknown = sum(_key(params) not in self._alone for params in coming)
+        plans = len(self._alone) + len(self._known) + unknown
+        if plans > MOST_PLANS or (unknown and self.memo.names_given > MOST_NAMES):
             self._alone.clear()
             self._known.clear()
             self.memo = Memo()
@@ -152,7 +155,13 @@ class Plans:
             )
         except (Unnamed, Unreadable):
             return plan
+        finally:
+            vars(made).clear()  # an indicator that is kept would keep all of the strategy
         return replace(plan, names=names, entries=entries)
+
+
+def _key(params: Mapping[str, Any]) -> str:
+    return repr(sorted(params.items()))
 
 
 def why_not_instance(strategy: Any) -> str | None:

@@ -4,11 +4,13 @@
 Every line of a strategy's is named by what makes it: its class, its numbers, and the names of the
 lines it is made of, down to the bars. Two lines of the same name over the same bars are the same
 line, whichever strategy they come from: one indicator computes it for all, and a strategy whose
-lines are all known is not needed any more.
+lines are all known is not needed any more. Of a strategy's own operations only copies are kept that
+know nothing of it, so that a search of many sets does not keep many strategies.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +19,7 @@ from typing import Any
 
 import backtrader as bt
 from backtrader.linebuffer import LineActions, LineBuffer, PseudoArray
+from backtrader.lineroot import LineRoot
 from backtrader.lineseries import LineSeriesStub
 
 from iverson.engine import once
@@ -28,17 +31,25 @@ _BARE = frozenset((
 ))  # fmt: skip  # what every line has, and says nothing about its values
 
 
+_OF_STRATEGY = frozenset(("_owner", "_datas", "params", "p", "lines", "bindings"))
+_Named = tuple[Any, int]  # a line and its name
+_Lines = dict[int, list[_Named]]  # of one strategy, by `id`
+
+MOST_VALUES = 4_000_000  # numbers of lines that are kept to be shared: 32 MB
+_EMPTY = array("d")
+
+
 class Unnamed(Exception):
     """A line that cannot be named."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Maker:
     """What computes some lines: its own lines and those it reads, each with its name."""
 
     thing: Any
-    own: tuple[tuple[Any, int], ...]
-    read: tuple[tuple[Any, int], ...]
+    own: tuple[_Named, ...]
+    read: tuple[_Named, ...]
 
 
 class Memo:
@@ -47,14 +58,27 @@ class Memo:
     def __init__(self) -> None:
         self._numbers: dict[Any, int] = {}
         self._makers: dict[int, _Maker] = {}
+        self._lines: dict[int, Any] = {}  # one of each name, for the copies to read
+        self._bars: dict[int, Any] = {}
         self._values: dict[int, Any] = {}
+        self._kept = 0  # numbers in the values
 
     def bind(self, bars: Mapping[str, Mapping[str, Any]]) -> None:
         """Compute over other bars from now on: the columns of each symbol."""
-        self._values.clear()
-        for symbol, columns in bars.items():
-            for name, column in columns.items():
-                self._values[self._number(("bars", symbol, name))] = column
+        self._bars = {
+            self._number(("bars", symbol, name)): column
+            for symbol, columns in bars.items()
+            for name, column in columns.items()
+        }
+        self._forget()
+
+    def _forget(self) -> None:
+        self._values, self._kept = self._bars.copy(), 0
+
+    @property
+    def names_given(self) -> int:
+        """How many lines and indicators have a name."""
+        return len(self._numbers)
 
     def values(self, line: int) -> Any:
         """Return a computed line."""
@@ -62,6 +86,8 @@ class Memo:
 
     def compute(self, names: tuple[int, ...]) -> None:
         """Compute what has these names, each once, in the order given."""
+        if self._kept > MOST_VALUES:
+            self._forget()
         for name in names:
             maker = self._makers[name]
             if maker.own[0][1] in self._values:
@@ -72,7 +98,10 @@ class Memo:
             _compute(maker.thing)
             for line, number in maker.own:
                 self._values[number] = line.array
+                self._kept += len(line.array)
             _forget_parts(maker.thing)
+            for line, _ in (*maker.read, *maker.own):
+                line.array = _EMPTY  # the values stay here, or nowhere
 
     def names(self, strategy: Any) -> tuple[tuple[int, ...], dict[int, int]]:
         """Name all that a strategy is made of: its parts in order, and every line by its `id`.
@@ -82,7 +111,7 @@ class Memo:
         Unnamed: a line may depend on more than its bars and its parameters, or keep something
         from one pass to the next.
         """
-        lines: dict[int, list[tuple[Any, int]]] = {}
+        lines: _Lines = {}
         for data in strategy.datas:
             aliases = data.getlinealiases()
             if any(line.extension for line in data.lines):
@@ -92,6 +121,8 @@ class Memo:
                 for line, alias in zip(data.lines, aliases, strict=True)
             ]
             lines.update((id(line), [(line, number)]) for line, number in lines[id(data)])
+            for line, number in lines[id(data)]:
+                self._lines.setdefault(number, line)
         parts = []
         for thing in children(strategy):
             if not _is_plain(thing):
@@ -102,9 +133,46 @@ class Memo:
             own = [(line, self._number(("line of", name, n))) for n, line in enumerate(made)]
             lines[id(thing)] = own
             lines.update((id(line), [(line, number)]) for line, number in own)
-            self._makers.setdefault(name, _Maker(thing, tuple(own), tuple(found.read)))
+            if name not in self._makers:
+                self._makers[name] = maker = self._maker(thing, own, found.read, lines)
+                self._lines.update((number, line) for line, number in maker.own)
             parts.append(name)
         return tuple(parts), {one: own[0][1] for one, own in lines.items() if own}
+
+    def _maker(self, thing: Any, own: list[_Named], read: list[_Named], lines: _Lines) -> _Maker:
+        """Return what computes these lines: an operation's copy, or the indicator itself."""
+        if isinstance(thing, LineActions):
+            try:
+                copy = self._copied(thing, lines)
+            except Unnamed:  # it reads more than single lines
+                pass
+            else:
+                numbers = dict.fromkeys(number for _, number in read)
+                kept = tuple((self._lines[number], number) for number in numbers)
+                return _Maker(copy, ((copy, own[0][1]),), kept)
+        return _Maker(thing, tuple(own), tuple(read))
+
+    def _copied(self, thing: Any, lines: _Lines) -> Any:
+        """Copy an operation without its strategy; it reads the lines that are kept of others."""
+        copy = object.__new__(type(thing))
+        own = vars(copy)
+        for name, value in vars(thing).items():
+            if name == "_clock":
+                own[name] = self._lines[lines[id(_single(value))][0][1]]
+            elif name not in _OF_STRATEGY:
+                own[name] = self._standing_for(value, lines)
+        own["lines"], own["bindings"] = [copy], []
+        return copy
+
+    def _standing_for(self, value: Any, lines: _Lines) -> Any:
+        if isinstance(value, LineBuffer):
+            return self._lines[lines[id(value)][0][1]]
+        if isinstance(value, list | tuple):
+            return type(value)(self._standing_for(one, lines) for one in value)
+        parts = (*value.args, *value.keywords.values()) if isinstance(value, partial) else ()
+        if any(isinstance(one, LineRoot) for one in (value, *parts, getattr(value, "wrapped", 0))):
+            raise Unnamed
+        return value
 
     def _number(self, recipe: Any) -> int:
         return self._numbers.setdefault(recipe, len(self._numbers))
@@ -113,9 +181,9 @@ class Memo:
 class _Recipe:
     """What makes one line or indicator, and what it reads."""
 
-    def __init__(self, lines: Mapping[int, list[tuple[Any, int]]]) -> None:
+    def __init__(self, lines: _Lines) -> None:
         self._lines = lines
-        self.read: list[tuple[Any, int]] = []
+        self.read: list[_Named] = []
 
     def of(self, thing: Any) -> Any:
         """Return the recipe."""
@@ -129,8 +197,7 @@ class _Recipe:
         return (*start, params, *(self._known(data) for data in thing.datas))
 
     def _known(self, thing: Any) -> tuple[int, ...]:
-        if isinstance(thing, LineSeriesStub):
-            return self._known(thing.lines[0])
+        thing = _single(thing)
         if id(thing) not in self._lines:
             raise Unnamed
         found = self._lines[id(thing)]
@@ -151,6 +218,13 @@ class _Recipe:
         if value is None or type(value) in (int, float, bool, str):
             return (type(value), repr(value))  # 1, 1.0 and True are not the same
         raise Unnamed
+
+
+def _single(thing: Any) -> Any:
+    """Return the line for which a stub stands, anything else as it is."""
+    while isinstance(thing, LineSeriesStub):
+        thing = thing.lines[0]
+    return thing
 
 
 def empty(thing: Any) -> None:

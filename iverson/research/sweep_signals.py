@@ -43,7 +43,7 @@ class Found(NamedTuple):
 def signals_of(setups: Sequence[Setup], bench: Bench, first: date, last: date) -> Iterator[Found]:
     """Yield every set's signals, in no particular order of the sets."""
     if setups:
-        plans_of(setups[0].strategy).make_room()
+        plans_of(setups[0].strategy).make_room(setup.params for setup in setups)
     groups: dict[str, tuple[Windows, list[tuple[int, Plan]]]] = {}
     windows_for = cache(partial(windows_of, bench.prepared, first, last))  # by warm-up
     for place, setup in enumerate(setups):

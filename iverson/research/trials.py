@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -28,14 +28,13 @@ from iverson.monitoring.record import TrialRow
 from iverson.research.backtest import Prepared, Setup, parameters_of
 from iverson.research.checked import source_digest
 from iverson.research.journaling import plain
-from iverson.research.ledger import Ledger, Trials, pack
+from iverson.research.ledger import MOST_RETURNS, Ledger, Trials, pack
 from iverson.research.search import Task
-from iverson.research.sweep import explain, kernel_runs, simulated
+from iverson.research.sweep import each_run, explain, simulated
 from iverson.strategy import Strategy
 
 LEDGER = "trials.db"
-BATCH = 500  # parameter sets the kernel runs at once
-MOST_RETURNS = 2_000  # trials whose returns are kept for the statistics of one search
+BATCH = 200  # trials that are run and added at once
 
 
 @dataclass(frozen=True)
@@ -88,13 +87,13 @@ def evaluate(
         batch = sets[start : start + BATCH * step]
         task = Task((0, 0), setup, tuple(batch[::step]), shared.first, shared.last, "sharpe", 0)
         kernel = explain(setup, prepared) is None
-        runs = iter(kernel_runs(task, prepared) if kernel else [None] * len(task.sets))
+        runs = each_run(task, prepared) if kernel else ((n, None) for n in range(len(task.sets)))
         for place, params in enumerate(batch):
             one = setup.with_params(params)
             if place % step:
                 yield trial(one, shared, None, 0)
                 continue
-            begin, marks, pnl, _ = next(runs) or simulated(task, params, prepared)
+            begin, marks, pnl, _ = next(runs)[1] or simulated(task, params, prepared)
             yield trial(one, shared, np.r_[begin, marks], len(pnl))
 
 
@@ -115,11 +114,21 @@ def remember(rows: Iterable[TrialRow], store: Path | str | None) -> tuple[Trials
         found = ledger.of(one)
     except (IversonError, OSError) as error:
         words = f"the trial ledger cannot be used, so earlier trials are not counted: {error}"
-        kept = (*batch, *made)
-        return Trials(len(kept), len(kept), kept, sound=False), (words,)
+        rest = chain(batch, made)
+        return _uncounted(rest), (words,)
     if found.sound:
         return found, ()
     return found, (f"rows of the trial ledger {ledger.path} were changed or taken out",)
+
+
+def _uncounted(rows: Iterable[TrialRow]) -> Trials:
+    """Return what is known without the ledger: this search alone."""
+    count, kept = 0, []
+    for row in rows:
+        count += 1
+        if row.returns:
+            kept.append(row)
+    return Trials(count, count, tuple(kept), sound=False)
 
 
 def name_of(strategy: type[Strategy]) -> str:

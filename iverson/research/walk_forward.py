@@ -235,18 +235,19 @@ def _judged(  # noqa: PLR0917 (one fold's everything)
 
 def longest_holding(setup: Setup, sets: Iterable[Mapping[str, Any]]) -> int | None:
     """Return the longest time limit among some parameter sets, sessions; None: one has none."""
-    limits = [{**known_parameters(setup), **one}["max_sessions"] for one in sets]
+    known = known_parameters(setup)
+    limits = [{**known, **one}["max_sessions"] for one in sets]
     return None if None in limits else max(limits)
 
 
-def default_gap(setup: Setup, sets: Iterable[Mapping[str, Any]]) -> int:
+def default_gap(setup: Setup, sets: Sequence[Mapping[str, Any]]) -> int:
     """Return the purge that no trade reaches across: longest holding plus wait for the entry.
 
     0 without a time limit, where no number is long enough: positions are closed at the borders.
     """
-    sets = list(sets)
+    known = known_parameters(setup)
     longest = longest_holding(setup, sets)
-    waits = [{**known_parameters(setup), **one}["entry_sessions"] for one in sets]
+    waits = [{**known, **one}["entry_sessions"] for one in sets]
     return 0 if longest is None else default_purge(longest, max(waits))
 
 

@@ -125,3 +125,24 @@ def test_nothing_is_kept_of_an_addition_that_fails(ledger: Ledger) -> None:
     with pytest.raises(TypeError):
         ledger.add([replace(ROW, source="code-2"), replace(ROW, parameters={"period": object})])
     assert ledger.of(ROW).rows == (ROW,)
+
+
+def test_of_very_many_trials_every_nth_is_compared_and_all_are_counted(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most, tried = 3, 10
+    monkeypatch.setattr("iverson.research.ledger.MOST_RETURNS", most)
+    rows = [replace(ROW, parameters={"period": number}) for number in range(tried)]
+    idle = replace(ROW, parameters={"period": -1}, returns="")
+    shorter = replace(ROW, parameters={"period": -2}, returns=pack([0.1]))
+    ledger.add([idle, shorter, *rows])
+    found = ledger.of(ROW)
+    assert found.rows == tuple(rows[:: math.ceil(tried / most)])
+    assert found.count == len([idle, shorter, *rows])
+
+
+def test_ledger_that_is_kept_open_sees_what_another_has_added(ledger: Ledger) -> None:
+    other = replace(ROW, source="code-2")
+    assert ledger.add([ROW]) == 1
+    assert Ledger(ledger.path).add([other]) == 1
+    assert ledger.add([ROW, other]) == 0
