@@ -127,14 +127,7 @@ class Search:
 
     def round(self, sets: Sequence[Sequence[Mapping[str, Any]]]) -> list[Scores]:
         """Score on each span the sets that are for it; shape (spans, sets of that span)."""
-        # the same sets over all spans, then the next: what is made of a set serves them all
-        tasks = [
-            Task((number, start), self.setup, own[start : start + self.batch], *span,
-                 self.objective, self.minimum_trades)
-            for start in range(0, max(map(len, sets), default=0), self.batch)
-            for number, (span, own) in enumerate(zip(self.spans, sets, strict=True))
-            if start < len(own)
-        ]  # fmt: skip
+        tasks = list(self._tasks_of(sets))
         found = [Scores(own) for own in sets]
         for task, scores in self._found(tasks):
             number, start = task.place
@@ -143,6 +136,18 @@ class Search:
             if self.progress is not None:
                 self.progress(self.done, self.total)
         return found
+
+    def _tasks_of(self, sets: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[Task]:
+        """Cut into batches: some sets over all spans, then the next, for they share their lines."""
+        for start in range(0, max(map(len, sets), default=0), self.batch):
+            parts: dict[int, Sequence[Mapping[str, Any]]] = {}  # equal sets are one object
+            for number, (span, own) in enumerate(zip(self.spans, sets, strict=True)):
+                if start >= len(own):
+                    continue
+                part = parts.setdefault(id(own), own[start : start + self.batch])
+                yield Task(
+                    (number, start), self.setup, part, *span, self.objective, self.minimum_trades
+                )
 
     def _found(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, list[Score]]]:
         """Yield the batches kept from before, then the rest as they are done."""

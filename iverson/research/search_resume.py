@@ -62,7 +62,7 @@ class Kept(Finished):
 
     def keys(self, tasks: Sequence[Task]) -> list[str]:
         """Return the digest of each batch."""
-        return [_key(self.common, task) for task in tasks]
+        return _keys(self.common, tasks)
 
     def found(self, key: str, task: Task) -> list[Score] | None:
         """Read the scores of a batch, if it is there."""
@@ -102,8 +102,7 @@ def finished(path: Path | str | None, setup: Setup, bars: Mapping[str, Bars]) ->
 
 def batch_keys(tasks: Sequence[Task], bars: Mapping[str, Bars]) -> list[str]:
     """Return the digest of each batch: of all that decides its scores."""
-    common = _common(tasks[0].setup, bars)
-    return [_key(common, task) for task in tasks]
+    return _keys(_common(tasks[0].setup, bars), tasks)
 
 
 def _common(setup: Setup, bars: Mapping[str, Bars]) -> tuple[str, ...]:
@@ -114,10 +113,16 @@ def _common(setup: Setup, bars: Mapping[str, Bars]) -> tuple[str, ...]:
     return code, setup.strategy.__qualname__, Load.of(bars).digest, _digest(settings)
 
 
-def _key(common: tuple[str, ...], task: Task) -> str:
-    sets = _digest(tuple(task.sets))
-    facts = (common, sets, task.first, task.last, task.objective, task.minimum_trades)
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
+def _keys(common: tuple[str, ...], tasks: Sequence[Task]) -> list[str]:
+    digests: dict[int, str] = {}  # spans share their sets
+    keys = []
+    for task in tasks:
+        sets = digests.get(id(task.sets))
+        if sets is None:
+            sets = digests[id(task.sets)] = _digest(tuple(task.sets))
+        facts = (common, sets, task.first, task.last, task.objective, task.minimum_trades)
+        keys.append(hashlib.sha256(repr(facts).encode()).hexdigest())
+    return keys
 
 
 def _digest(value: Any) -> str:

@@ -53,3 +53,47 @@ class Sets(Sequence[ParameterSet]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} sets of {', '.join(self.columns) or 'no parameters'}>"
+
+
+class Drawn(Sequence[ParameterSet]):
+    """Sets that were drawn one by one: 8 bytes a parameter and set.
+
+    `columns` has the values of each parameter, None for a range without end; `table` (n,
+    parameters) the number drawn of such a range, else the position among the values. A slice shares
+    both; each set is a new dict every time.
+    """
+
+    __slots__ = ("columns", "table")
+
+    def __init__(
+        self, columns: Mapping[str, Sequence[Any] | None], table: NDArray[np.float64]
+    ) -> None:
+        self.columns = columns
+        self.table = table
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @overload
+    def __getitem__(self, at: int) -> ParameterSet: ...
+    @overload
+    def __getitem__(self, at: slice) -> Drawn: ...
+    def __getitem__(self, at: int | slice) -> ParameterSet | Drawn:
+        if isinstance(at, slice):
+            return Drawn(self.columns, self.table[at])
+        return {
+            name: number if values is None else values[int(number)]
+            for (name, values), number in zip(
+                self.columns.items(), self.table[at].tolist(), strict=True
+            )
+        }
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment] # its sets have none either
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} sets of {', '.join(self.columns)}>"

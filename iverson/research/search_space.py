@@ -9,6 +9,7 @@ out is a trial, and the number of trials belongs beside the result.
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from iverson.errors import ConfigError, UnknownParameter
-from iverson.research.search_sets import ParameterSet, Sets
+from iverson.research.search_sets import Drawn, ParameterSet, Sets
 
 Where = Callable[[ParameterSet], bool]
 
@@ -296,22 +297,19 @@ def _draw_different(
     wanted: int,
     generator: np.random.Generator,
     where: Where | None,
-) -> list[ParameterSet]:
-    found: list[ParameterSet] = []
+) -> Drawn:
+    found: list[array[float]] = []
     seen: set[tuple[Any, ...]] = set()
     for _ in range(ATTEMPTS_PER_SET * wanted):
         key = tuple(_draw(space[name], values, generator) for name, values in columns.items())
         if key in seen:
             continue
         seen.add(key)
-        one = {
-            name: value if values is None else values[value]
-            for (name, values), value in zip(columns.items(), key, strict=True)
-        }
-        if where is None or where(one):
-            found.append(one)
+        one = Drawn(columns, np.array([key], dtype=np.float64))
+        if where is None or where(one[0]):
+            found.append(array("d", key))
         if len(found) == wanted:
-            return found
+            return Drawn(columns, np.array(found))
     raise ConfigError(
         f"only {len(found)} of {wanted} parameter sets found in {ATTEMPTS_PER_SET * wanted} draws; "
         f"loosen the condition or ask for fewer"
