@@ -8,7 +8,9 @@ another, and equal ones once.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from inspect import isfunction
@@ -101,19 +103,24 @@ class Plans:
         """Return the plan of one set; raises whatever constructing the strategy raises."""
         key = _key(params)
         if key not in self._alone:
-            made = None
-            try:
-                made = over_any(self._strategy, params)
-            except Exception:  # noqa: BLE001 (raised again below, by the strategy as it is)
-                made = None
-            self._alone[key] = None if made is None else self._planned(made, alone=True)
+            with _young_garbage():
+                self._alone[key] = self._plan_over_any(params)
         found = self._alone[key]
         if found is not None:
             return found
         if (key, symbols) not in self._known:
-            made = over_nothing(self._strategy, params, symbols)
-            self._known[key, symbols] = self._planned(made, alone=False)
+            with _young_garbage():
+                made = over_nothing(self._strategy, params, symbols)
+                self._known[key, symbols] = self._planned(made, alone=False)
+                del made
         return self._known[key, symbols]
+
+    def _plan_over_any(self, params: Mapping[str, Any]) -> Plan | None:
+        try:
+            made = over_any(self._strategy, params)
+        except Exception:  # noqa: BLE001 (raised again by the caller, by the strategy as it is)
+            return None
+        return None if made is None else self._planned(made, alone=True)
 
     def make_room(self, coming: Iterable[Mapping[str, Any]]) -> None:
         """Forget all plans when those to come would be too many: memory does not grow with sets.
@@ -126,6 +133,7 @@ class Plans:
             self._alone.clear()
             self._known.clear()
             self.memo = Memo()
+            gc.collect()  # lines refer to themselves; seldom enough to cost nothing
 
     def entries(
         self, plan: Plan, bars: Sequence[Mapping[str, Any]], symbol: int | None = None
@@ -158,6 +166,22 @@ class Plans:
         finally:
             vars(made).clear()  # an indicator that is kept would keep all of the strategy
         return replace(plan, names=names, entries=entries)
+
+
+@contextmanager
+def _young_garbage() -> Iterator[None]:
+    """Take out what a strategy leaves behind while it is young: its lines refer to themselves.
+
+    Left alone, every few strategies would be taken for old, and be kept until very many are.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.collect(0)
+            gc.enable()
 
 
 def _key(params: Mapping[str, Any]) -> str:
