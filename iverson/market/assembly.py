@@ -10,6 +10,7 @@ from iverson.market import actions as table
 from iverson.market import adjust
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import Calendar
+from iverson.market.files import Columns
 
 
 def assemble(
@@ -26,24 +27,38 @@ def assemble(
 
     `BadBars` when the rows are not increasing in time or hold a price that is not above 0.
     """
-    own = table.of_symbol(actions, symbol)
-    session = frame["session"].to_numpy().astype("datetime64[D]")
-    if interval == DAILY:
-        at = calendar.closes(session)
-    else:
-        stamps = pd.DatetimeIndex(frame["at"])
-        naive = stamps.tz_convert("UTC").tz_localize(None) if stamps.tz is not None else stamps
-        at = naive.to_numpy().astype("datetime64[ns]")
-    columns = {
+    columns: Columns = {
         name: np.array(frame[name], dtype=np.float64)
         for name in ("open", "high", "low", "close", "volume")
     }
+    columns["session"] = frame["session"].to_numpy().astype("datetime64[D]").copy()
+    if interval != DAILY:
+        stamps = pd.DatetimeIndex(frame["at"])
+        naive = stamps.tz_convert("UTC").tz_localize(None) if stamps.tz is not None else stamps
+        columns["at"] = naive.to_numpy().astype("datetime64[ns]")
+    return assemble_columns(columns, actions, calendar, symbol=symbol, interval=interval)
+
+
+def assemble_columns(
+    columns: Columns, actions: pd.DataFrame, calendar: Calendar, *, symbol: str, interval: str
+) -> Bars:
+    """Build the bars of one symbol of its columns, which become theirs and read-only.
+
+    `columns` are those of `assemble`'s frame: session as datetime64[D], at as datetime64[ns] in
+    UTC, prices and volume as float64.
+    """
+    own = table.of_symbol(actions, symbol)
+    session = columns["session"]
     return Bars(
         symbol=symbol,
         interval=interval,
-        at=at,
-        session=session.copy(),
+        at=calendar.closes(session) if interval == DAILY else columns["at"],
+        session=session,
+        open=columns["open"],
+        high=columns["high"],
+        low=columns["low"],
+        close=columns["close"],
+        volume=columns["volume"],
         factor=adjust.split_factor(session, own),
         dividend=adjust.dividends_per_bar(session, own),
-        **columns,
     )

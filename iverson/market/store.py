@@ -1,60 +1,90 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The store: imported bars and actions on disk, one file a symbol and interval.
+"""The store: imported and fetched bars and actions on disk, one file a symbol and interval.
 
-    bars/1d/AAPL.parquet     raw rows          actions/AAPL.parquet     splits and dividends
-    bars/1d/AAPL.json        passport: source, feed, adjustment, span, rows, digest, faults
+    bars/1d/AAPL.parquet            raw rows, or AAPL.npz where pyarrow is not installed
+    bars/1d/AAPL.json               passport: source, feed, adjustment, span, rows, digest, faults
+    bars/1d/AAPL.revisions.csv      bars that the source changed later: what was, what became
+    actions/AAPL.parquet            splits and dividends
 
-Files are replaced whole or not at all. Importing again adds rows; a row that changed is refused
+Files are replaced whole or not at all. Adding again adds rows; a row that changed is refused
 unless it is meant as a revision, because a result must not change behind its reader's back.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
+from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
+from zipfile import BadZipFile
 
-import numpy as np
 import pandas as pd
 
 from iverson.errors import BadBars, MissingBars
-from iverson.market import actions as table
-from iverson.market.assembly import assemble
+from iverson.market import revisions, store_passport
+from iverson.market.assembly import assemble_columns
 from iverson.market.bars import DAILY, Bars
-from iverson.market.calendar import new_york
+from iverson.market.calendar import new_york, utc_now
 from iverson.market.faults import Fault
-from iverson.market.files import ColumnFile, Columns, ParquetFile, replace_file
+from iverson.market.files import (
+    ColumnFile,
+    Columns,
+    NpzFile,
+    ParquetFile,
+    has_pyarrow,
+    locked,
+    replace_file,
+    sweep,
+)
 from iverson.market.intervals import canonical
+from iverson.market.store_actions import ActionFiles
+from iverson.market.store_names import file_name, missing
+from iverson.market.store_passport import Record, Span
+from iverson.market.store_rows import columns_of, digest, frame_of, merged, stamps_of, typed
+
+__all__ = ["DEFAULT", "Store", "Written", "digest", "missing"]
 
 DEFAULT = Path("data/cache")
-VALUES = ["open", "high", "low", "close", "volume"]
-_RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{p}{n}" for p in ("COM", "LPT") for n in range(1, 10))}
 
 
 @dataclass(frozen=True)
 class Written:
-    """What one write did: rows added, rows revised (their stamps), rows that were there already."""
+    """What one write did: rows added, rows revised (their stamps), rows that were there already.
+
+    `changes` says in words what the revised bars were and became, `actions` the same of actions.
+    """
 
     symbol: str
     interval: str
     added: int
     revised: tuple[str, ...]
     unchanged: int
+    changes: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
 
 
 class Store:
-    """Bars and actions in a directory; a directory that is not there is an empty store."""
+    """Bars and actions in a directory; a directory that is not there is an empty store.
+
+    Parameters
+    ----------
+    column_file : the format to write; None keeps the format of the store, and is Parquet for an
+        empty one, NPZ without pyarrow. Both are read, whichever is written.
+    """
 
     def __init__(
         self, path: Path | str = DEFAULT, *, column_file: ColumnFile | None = None
     ) -> None:
         self.path = Path(path)
-        self._file: ColumnFile = ParquetFile() if column_file is None else column_file
+        self._chosen = column_file
+        formats: list[ColumnFile] = [ParquetFile(), NpzFile()]
+        if column_file is not None:
+            formats.append(column_file)
+        self._formats = {one.suffix: one for one in formats}
+        self._actions = ActionFiles(self.path / "actions", self._formats)
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
@@ -62,7 +92,12 @@ class Store:
     def symbols(self, interval: str = DAILY) -> list[str]:
         """Return the symbols that have bars of this interval, sorted."""
         folder = self.path / "bars" / canonical(interval)
-        return sorted(unquote(file.stem) for file in folder.glob(f"*{self._file.suffix}"))
+        names = {
+            file.name[: -len(suffix)]
+            for suffix in self._formats
+            for file in folder.glob(f"*{suffix}")
+        }
+        return sorted(unquote(name) for name in names)
 
     def intervals(self) -> list[str]:
         """Return the intervals that have bars, sorted."""
@@ -70,34 +105,57 @@ class Store:
 
     def read(self, symbol: str, interval: str = DAILY) -> Bars:
         """Return the bars with split factor and dividends; `MissingBars` if there are none."""
-        frame = self.rows(symbol, interval)
-        return assemble(
-            frame, self.actions(symbol), new_york(), symbol=symbol, interval=canonical(interval)
+        return assemble_columns(
+            self.columns(symbol, interval),
+            self.actions(symbol),
+            new_york(),
+            symbol=symbol,
+            interval=canonical(interval),
         )
 
     def rows(self, symbol: str, interval: str = DAILY) -> pd.DataFrame:
         """Return the raw rows as stored, in time: symbol, session, [at], prices, volume."""
-        path = self._bars(symbol, interval)
-        if not path.is_file():
-            raise self._missing(symbol, interval)
-        return _frame(symbol, self._file.read(path))
+        return frame_of(symbol, self.columns(symbol, interval))
+
+    def columns(self, symbol: str, interval: str = DAILY) -> Columns:
+        """Return the raw columns as stored, in time; `MissingBars` if there are none."""
+        return self._load(self._located(symbol, interval)[0])
 
     def actions(self, symbol: str) -> pd.DataFrame:
         """Return the stored splits and dividends of a symbol; an empty table if none are."""
-        path = self.path / "actions" / f"{_name(symbol)}{self._file.suffix}"
-        if not path.is_file():
-            return table.empty()
-        columns = self._file.read(path)
-        rows = pd.DataFrame({name: columns[name] for name in ("session", "kind", "value")})
-        return table.tidy(rows.assign(symbol=symbol))
+        return self._actions.read(symbol, file_name(symbol))
 
     def passport(self, symbol: str, interval: str = DAILY) -> dict[str, Any]:
         """Return what is known of the stored bars; `MissingBars` if there are none."""
-        path = self._bars(symbol, interval).with_suffix(".json")
-        if not path.is_file():
+        record = self._located(symbol, interval)[1]
+        if not record:
             raise self._missing(symbol, interval)
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return content
+        return record
+
+    def revisions(self, symbol: str, interval: str = DAILY) -> pd.DataFrame:
+        """Return the bars that changed after they were stored: stamp, seen, source, was, became."""
+        return revisions.read(self._beside(symbol, interval, revisions.SUFFIX), revisions.BARS)
+
+    def verify(self) -> list[str]:
+        """Return a sentence for each file that is not what its passport says; none when sound."""
+        found = []
+        for interval in self.intervals():
+            for symbol in self.symbols(interval):
+                try:
+                    path, record = self._located(symbol, interval)
+                    columns = self._load(path)
+                    self.actions(symbol)
+                except (BadBars, MissingBars) as error:
+                    found.append(str(error))
+                    continue
+                if not record:
+                    found.append(f"{path} has no passport; fetch or import {symbol} again")
+                elif record["digest"] != digest(columns):
+                    found.append(
+                        f"{path} is not what its passport describes; it was changed outside "
+                        f"Iverson: move both away and fetch or import {symbol} again"
+                    )
+        return found
 
     def write(
         self,
@@ -109,8 +167,12 @@ class Store:
         source: str = "",
         feed: str = "",
         adjustment: str = "raw",
-        faults: Iterable[Fault] = (),
+        asof: str = "",
+        hours: str = "",
+        covered: Span | None = None,
+        faults: Iterable[Fault] | None = (),
         revise: bool = False,
+        seen: datetime | None = None,
     ) -> Written:
         """Merge one symbol's raw rows, and its actions if given, into the store.
 
@@ -118,173 +180,146 @@ class Store:
         ----------
         frame : columns session, open, high, low, close, volume, and `at` for intraday bars
         actions : actions table; None leaves the stored ones as they are
-        source, feed, adjustment : words for the passport
-        faults : what `check` found, counted in the passport
-        revise : whether rows and actions that differ from the stored ones replace them
+        source, feed, adjustment, asof, hours : words for the passport; feed and adjustment must
+            be those of the rows that are there already
+        covered : first and last session the source was asked for, without a gap, over all writes
+        faults : what `check` found, counted in the passport; None says that nobody looked
+        revise : whether rows and actions that differ from the stored ones replace them; what was
+            is kept in the revisions
+        seen : the instant for the revisions; None reads the clock
 
-        `BadBars` when a stored row or action would change without `revise`, when two rows of one
-        stamp differ, or when the rows are no bars; nothing is written then.
+        `BadBars` when a stored row or action would change without `revise`, when feeds or
+        adjustments would mix, when two rows of one stamp differ, or when the rows are no bars;
+        nothing is written then.
         """
         length = canonical(interval)
-        path = self._bars(symbol, length)
         key = "session" if length == DAILY else "at"
-        new = _tidy(frame, symbol, key)
-        old = self.rows(symbol, length) if path.is_file() else new.iloc[:0]
-        merged, revised, unchanged = _merge(old, new, key, symbol=symbol, revise=revise)
-        listed = self._merged_actions(symbol, actions, revise=revise)
-        bars = assemble(merged, listed, new_york(), symbol=symbol, interval=length)
-        columns = _columns(merged, key)
-        if actions is not None:
-            self._write_actions(symbol, listed)
-        replace_file(path, lambda part: self._file.write(part, columns))
-        counts: dict[str, int] = {}
-        for fault in faults:
-            counts[fault.kind] = counts.get(fault.kind, 0) + 1
-        content = {
-            "symbol": symbol,
-            "interval": length,
-            "source": source,
-            "feed": feed,
-            "adjustment": adjustment,
-            "first": str(bars.session[0]),
-            "last": str(bars.session[-1]),
-            "bars": len(bars),
-            "digest": digest(columns),
-            "faults": dict(sorted(counts.items())),
-        }
-        text = json.dumps(content, indent=2) + "\n"
-        replace_file(path.with_suffix(".json"), lambda part: _write_text(part, text))
-        added = len(merged) - len(old)
-        return Written(symbol, length, added, tuple(revised), unchanged)
-
-    def _merged_actions(
-        self, symbol: str, actions: pd.DataFrame | None, *, revise: bool
-    ) -> pd.DataFrame:
-        stored = self.actions(symbol)
-        if actions is None:
-            return stored
-        given = table.of_symbol(table.tidy(actions), symbol)
-        keys = ["session", "kind"]
-        # Two dividends of one date are both paid; a row listed twice is one action.
-        totals = (
-            given.drop_duplicates([*keys, "value"]).groupby(keys, as_index=False)["value"].sum()
-        )
-        both = stored.merge(totals, on=keys, suffixes=("_old", "_new"))
-        changed = both.loc[~np.isclose(both["value_old"], both["value_new"], rtol=1e-6)]
-        if len(changed) and not revise:
-            row = changed.iloc[0]
-            raise BadBars(
-                f"{symbol}: the stored {row['kind']} of {row['value_old']:g} on "
-                f"{row['session']:%Y-%m-%d} would become {row['value_new']:g}, as would "
-                f"{len(changed) - 1} more; import with --revise if that is meant"
+        new = columns_of(frame, symbol, key)
+        with locked(self.path / ".lock"):
+            old, before = self._stored(symbol, length, new)
+            merge = merged(old, new, key)
+            if len(merge.after[key]) and not revise:
+                raise BadBars(
+                    f"{symbol}: {len(merge.after[key])} stored bars would change, the first on "
+                    f"{stamps_of(merge.after)[0]}; import with --revise if the source corrected "
+                    "them"
+                )
+            change = self._actions.merged(symbol, file_name(symbol), actions, revise=revise)
+            bars = assemble_columns(
+                merge.columns, change.table, new_york(), symbol=symbol, interval=length
             )
-        parts = [part for part in (stored, totals.assign(symbol=symbol)) if len(part)]
-        if not parts:
-            return table.empty()
-        return table.tidy(pd.concat(parts).drop_duplicates(keys, keep="last"))
+            record: Record = {
+                "symbol": symbol,
+                "interval": length,
+                "source": store_passport.sources(str(before.get("source", "")), source),
+                "feed": feed,
+                "adjustment": adjustment,
+                "asof": asof or str(before.get("asof", "")),
+                "hours": hours or str(before.get("hours", "")),
+                "first": str(bars.session[0]),
+                "last": str(bars.session[-1]),
+                "covered": [str(day) for day in covered] if covered else before.get("covered"),
+                "bars": len(bars),
+                "digest": digest(merge.columns),
+                "faults": None if faults is None else store_passport.counted(faults),
+                "revisions": 0,
+            }
+            if before:
+                store_passport.refuse_mixture(before, record)
+            when = utc_now() if seen is None else seen
+            self._actions.write(
+                symbol, file_name(symbol), change, self._format(), seen=when, source=source
+            )
+            lines = revisions.of_bars(merge.before, merge.after, seen=when, source=source)
+            beside = self._beside(symbol, length, revisions.SUFFIX)
+            revisions.add(beside, revisions.BARS, lines)
+            record["revisions"] = revisions.count(beside)
+            self._commit(symbol, length, record, merge.columns)
+        return Written(
+            symbol, length, merge.added, tuple(stamps_of(merge.after)), merge.unchanged,
+            revisions.sentences(merge.before, merge.after), change.sentences,
+        )  # fmt: skip
 
-    def _write_actions(self, symbol: str, actions: pd.DataFrame) -> None:
-        columns: Columns = {
-            "session": actions["session"].to_numpy().astype("datetime64[D]"),
-            "kind": actions["kind"].to_numpy(dtype=object),
-            "value": actions["value"].to_numpy(dtype=np.float64),
-        }
-        path = self.path / "actions" / f"{_name(symbol)}{self._file.suffix}"
-        replace_file(path, lambda part: self._file.write(part, columns))
+    def mark(self, symbol: str, interval: str, covered: Span) -> None:
+        """Note which sessions the source was asked for, when that brought no rows."""
+        with locked(self.path / ".lock"):
+            path, record = self._located(symbol, interval)
+            changed = record | {"covered": [str(day) for day in covered]}
+            self._commit(symbol, canonical(interval), changed, self._load(path))
 
-    def _bars(self, symbol: str, interval: str) -> Path:
-        folder = self.path / "bars" / canonical(interval)
-        return folder / f"{_name(symbol)}{self._file.suffix}"
+    def convert(self, symbol: str, interval: str = DAILY) -> None:
+        """Write the bars and actions of a symbol anew, in this store's format; nothing changes."""
+        with locked(self.path / ".lock"):
+            path, record = self._located(symbol, interval)
+            self._actions.convert(symbol, file_name(symbol), self._format())
+            self._commit(symbol, canonical(interval), dict(record), self._load(path))
+
+    def _commit(self, symbol: str, interval: str, record: Record, columns: Columns) -> None:
+        own = self._format()
+        folder = self.path / "bars" / interval
+        passport = self._beside(symbol, interval, ".json")
+        target = folder / f"{file_name(symbol)}{own.suffix}"
+        record["file"] = target.name
+        before = self._find(symbol, interval)[1]
+        if before != record:
+            store_passport.write(passport, before, pending=record)
+        if not before or (before.get("digest"), before.get("file")) != (
+            record["digest"],
+            target.name,
+        ):
+            replace_file(target, lambda part: own.write(part, columns))
+        if before != record:
+            store_passport.write(passport, record)
+        for suffix in self._formats:
+            if suffix != own.suffix:
+                (folder / f"{file_name(symbol)}{suffix}").unlink(missing_ok=True)
+        sweep(folder, file_name(symbol))
+
+    def _stored(self, symbol: str, interval: str, new: Columns) -> tuple[Columns, Record]:
+        path, record = self._find(symbol, interval)
+        if path is None:
+            return {name: values[:0] for name, values in new.items()}, {}
+        return self._load(path), record
+
+    def _located(self, symbol: str, interval: str) -> tuple[Path, Record]:
+        path, record = self._find(symbol, canonical(interval))
+        if path is None:
+            raise self._missing(symbol, interval)
+        return path, record
+
+    def _find(self, symbol: str, interval: str) -> tuple[Path | None, Record]:
+        """Return the bars that count and their passport, whatever was interrupted."""
+        folder = self.path / "bars" / interval
+        record, pending = store_passport.read(self._beside(symbol, interval, ".json"))
+        if pending is not None:
+            path = folder / Path(pending["file"]).name
+            if path.is_file() and digest(self._load(path)) == pending["digest"]:
+                return path, pending
+        names = [f"{file_name(symbol)}{suffix}" for suffix in self._formats]
+        if "file" in record:
+            names.insert(0, Path(record["file"]).name)
+        found = next((folder / name for name in names if (folder / name).is_file()), None)
+        return found, record if found else {}
+
+    def _load(self, path: Path) -> Columns:
+        try:
+            return typed(self._formats[path.suffix].read(path))
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+            raise BadBars(
+                f"{path} cannot be read ({error}); move it and its passport away, then fetch or "
+                "import these bars again"
+            ) from error
+
+    def _format(self) -> ColumnFile:
+        if self._chosen is not None:
+            return self._chosen
+        for name in (".parquet", ".npz"):
+            if any((self.path / "bars").glob(f"*/*{name}")):
+                return self._formats[name]
+        return self._formats[".parquet" if has_pyarrow() else ".npz"]
+
+    def _beside(self, symbol: str, interval: str, suffix: str) -> Path:
+        return self.path / "bars" / canonical(interval) / f"{file_name(symbol)}{suffix}"
 
     def _missing(self, symbol: str, interval: str) -> MissingBars:
         return missing(symbol, self.symbols(interval), where=str(self.path), interval=interval)
-
-
-def missing(symbol: str, known: list[str], *, where: str, interval: str) -> MissingBars:
-    """Build the sentence for an unknown symbol, with a "did you mean" when one is close."""
-    close = get_close_matches(symbol.upper(), known, n=1)
-    shown = ", ".join(known[:8]) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
-    hint = f"did you mean {close[0]}?" if close else f"there are {shown or 'none'}."
-    return MissingBars(
-        f"{symbol} has no {interval} bars in {where}; {hint} "
-        "Others can be imported with `iverson bars import`"
-    )
-
-
-def digest(columns: Columns) -> str:
-    """Return the SHA-256 of the columns, hexadecimal, the same for every file format."""
-    total = hashlib.sha256()
-    for name in sorted(columns):
-        total.update(name.encode())
-        total.update(np.ascontiguousarray(columns[name]).tobytes())
-    return total.hexdigest()
-
-
-def _name(symbol: str) -> str:
-    name = quote(symbol, safe="^=")
-    # Windows keeps these names for devices, whatever the suffix.
-    return f"%{ord(name[0]):02X}{name[1:]}" if name.upper() in _RESERVED else name
-
-
-def _frame(symbol: str, columns: Columns) -> pd.DataFrame:
-    frame = pd.DataFrame({"symbol": pd.Series([symbol] * len(columns["open"]), dtype="str")})
-    frame["session"] = columns["session"].astype("datetime64[s]")
-    if "at" in columns:
-        frame["at"] = pd.DatetimeIndex(columns["at"].astype("datetime64[ns]")).tz_localize("UTC")
-    for name in VALUES:
-        frame[name] = columns[name].astype(np.float64)
-    return frame
-
-
-def _columns(frame: pd.DataFrame, key: str) -> Columns:
-    columns: Columns = {"session": frame["session"].to_numpy().astype("datetime64[D]")}
-    if key == "at":
-        naive = pd.DatetimeIndex(frame["at"]).tz_convert("UTC").tz_localize(None)
-        columns["at"] = naive.to_numpy().astype("datetime64[ns]")
-    return columns | {name: frame[name].to_numpy(dtype=np.float64) for name in VALUES}
-
-
-def _tidy(frame: pd.DataFrame, symbol: str, key: str) -> pd.DataFrame:
-    wanted = ["session", *(["at"] if key == "at" else []), *VALUES]
-    absent = [name for name in wanted if name not in frame.columns]
-    if absent:
-        raise BadBars(f"{symbol}: no column {', '.join(absent)}; expected {', '.join(wanted)}")
-    if frame.empty:
-        raise BadBars(f"{symbol} has no rows to store; expected at least one bar")
-    rows = frame[wanted].copy()
-    rows.insert(0, "symbol", pd.Series([symbol] * len(rows), dtype="str", index=rows.index))
-    rows["session"] = rows["session"].astype("datetime64[s]")
-    if key == "at":
-        rows["at"] = pd.DatetimeIndex(rows["at"]).tz_convert("UTC").as_unit("ns")
-    rows[VALUES] = rows[VALUES].astype(np.float64)
-    rows = rows.sort_values(key, kind="stable").drop_duplicates(ignore_index=True)
-    twice = rows.duplicated(key)
-    if twice.any():
-        raise BadBars(
-            f"{symbol} has {int(twice.sum())} stamps with two different bars, the first on "
-            f"{rows.loc[twice, key].iloc[0]}; mend the source"
-        )
-    return rows
-
-
-def _merge(
-    old: pd.DataFrame, new: pd.DataFrame, key: str, *, symbol: str, revise: bool
-) -> tuple[pd.DataFrame, list[str], int]:
-    both = old.merge(new, on=key, suffixes=("_old", "_new"))
-    before = both[[f"{name}_old" for name in VALUES]].to_numpy(dtype=np.float64)
-    after = both[[f"{name}_new" for name in VALUES]].to_numpy(dtype=np.float64)
-    same = (before == after).all(axis=1)
-    changed = both.loc[~same, key]
-    if len(changed) and not revise:
-        raise BadBars(
-            f"{symbol}: {len(changed)} stored bars would change, the first on {changed.iloc[0]}; "
-            "import with --revise if the source corrected them"
-        )
-    parts = [part for part in (old, new) if len(part)]
-    merged = pd.concat(parts).drop_duplicates(key, keep="last")
-    merged = merged.sort_values(key, kind="stable", ignore_index=True)
-    return merged, [str(stamp) for stamp in changed], int(same.sum())
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

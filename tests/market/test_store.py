@@ -94,7 +94,7 @@ def test_a_changed_row_is_taken_and_named_when_it_is_a_revision(
 
     written = store.write(daily([*CLOSES[:4], 51.4]), symbol="AAA", interval="1d", revise=True)
 
-    assert written.revised == ("2021-03-05 00:00:00",)
+    assert written.revised == ("2021-03-05",)
     assert store.read("AAA").close[-1] == 51.4
 
 
@@ -166,10 +166,15 @@ def test_the_passport_tells_source_span_and_faults(store: Store, daily: FrameMak
         "source": "aaa.csv",
         "feed": "IEX",
         "adjustment": "raw",
+        "asof": "",
+        "hours": "",
         "first": "2021-03-01",
         "last": "2021-03-05",
+        "covered": None,
         "bars": 5,
         "faults": {"stale": 2},
+        "revisions": 0,
+        "file": "AAA.parquet",
     }
     assert len(digest) == 64
 
