@@ -13,9 +13,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from tomllib import TOMLDecodeError
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -27,13 +27,18 @@ from pydantic_settings import (
 from iverson.errors import ConfigError, UnknownParameter
 
 PREFIX = "IVERSON_"
+# Alpaca's own names for its keys, which its other programs use; ours win over them.
+ALPACA_NAMES = {"APCA_API_KEY_ID": "alpaca_key", "APCA_API_SECRET_KEY": "alpaca_secret"}
 
 
 class Settings(BaseSettings):
     """What the command line needs to know beside its arguments.
 
-    store: directory of imported bars. reports: where reports are written. journal: the file that
-    `iverson journal` and `iverson report` read. jobs: processes of a search, -1 for all cores.
+    store: directory of stored bars. store_format: parquet, npz, or auto for what fits. reports:
+    where reports are written. journal: the file that `iverson journal` and `iverson report` read.
+    jobs: processes of a search, -1 for all cores. alpaca_key and alpaca_secret: never shown, also
+    read from APCA_API_KEY_ID and APCA_API_SECRET_KEY. alpaca_data_url: where market data comes
+    from. alpaca_plan: free or paid, of the market data.
     """
 
     model_config = SettingsConfigDict(
@@ -49,6 +54,11 @@ class Settings(BaseSettings):
     reports: Path = Path("reports")
     journal: Path = Path("iverson.db")
     jobs: Annotated[int, Field(ge=-1, le=1024)] = -1
+    store_format: Literal["auto", "parquet", "npz"] = "auto"
+    alpaca_key: SecretStr | None = None
+    alpaca_secret: SecretStr | None = None
+    alpaca_data_url: str = "https://data.alpaca.markets"
+    alpaca_plan: Literal["free", "paid"] = "free"
 
     @classmethod
     def settings_customise_sources(
@@ -61,20 +71,39 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read arguments, environment, `.env`, then `iverson.toml`."""
         dotenv, toml = _OwnNames(settings_cls), TomlConfigSettingsSource(settings_cls)
-        return init_settings, env_settings, dotenv, toml
+        return init_settings, env_settings, _AlpacaNames(settings_cls), dotenv, toml
+
+
+class _AlpacaNames(PydanticBaseSettingsSource):
+    """The keys under Alpaca's own names, from the environment."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 (pydantic's signature)
+        """Return the value of one field, as pydantic asks for it."""
+        return self().get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return {
+            field: os.environ[name] for name, field in ALPACA_NAMES.items() if os.environ.get(name)
+        }
 
 
 class _OwnNames(DotEnvSettingsSource):
-    """A `.env` is shared with other programs: their names are none of our business."""
+    """A `.env` is shared with other programs: but for the keys, their names are not ours."""
 
     def __call__(self) -> dict[str, Any]:
         fields = self.settings_cls.model_fields
         found = super().__call__()
-        return {
+        own = {
             name.lower().removeprefix(PREFIX.lower()): value
             for name, value in found.items()
             if name in fields or name.lower().startswith(PREFIX.lower())
         }
+        theirs = {
+            field: value
+            for name, field in ALPACA_NAMES.items()
+            if (value := found.get(name.lower(), found.get(name)))
+        }
+        return theirs | own
 
 
 def settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -104,7 +133,8 @@ def settings(environment: Mapping[str, str] | None = None) -> Settings:
         place = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise UnknownParameter.named(place, known, owner="iverson.toml or .env") from error
+        shown = "****" if place in ALPACA_NAMES.values() else repr(first.get("input"))
         raise ConfigError(
-            f"setting {place!r} is {first.get('input')!r}: {first['msg'].lower()}; "
+            f"setting {place!r} is {shown}: {first['msg'].lower()}; "
             f"set {PREFIX}{place.upper()} or mend iverson.toml"
         ) from error

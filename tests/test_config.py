@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,34 @@ def test_names_of_other_programs_in_dotenv_are_left_alone(folder: Path) -> None:
     (folder / ".env").write_text("APCA_API_KEY_ID=abc\nFOO=1\nIVERSON_JOBS=2\n")
 
     assert settings().jobs == 2
+
+
+def test_keys_are_masked_and_known_by_alpacas_names_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / ".env").write_text("APCA_API_KEY_ID=dotenv\nAPCA_API_SECRET_KEY=hidden\n")
+    found = settings()
+    monkeypatch.setenv("APCA_API_KEY_ID", "environment")
+    theirs = settings()
+    monkeypatch.setenv("IVERSON_ALPACA_KEY", "ours")
+    ours = settings()
+
+    keys = [one.alpaca_key for one in (found, theirs, ours)]
+    assert [key and key.get_secret_value() for key in keys] == ["dotenv", "environment", "ours"]
+    assert found.alpaca_secret is not None
+    assert found.alpaca_secret.get_secret_value() == "hidden"
+    assert not {"dotenv", "hidden", "environment", "ours"} & set(
+        re.findall(r"\w+", f"{found!r} {theirs!r} {ours!r}")
+    )
+
+
+def test_a_secret_of_the_wrong_kind_is_not_shown(folder: Path) -> None:
+    (folder / "iverson.toml").write_text("alpaca_secret = 123456\n")
+
+    with pytest.raises(ConfigError, match="'alpaca_secret' is") as caught:
+        settings()
+
+    assert "123456" not in str(caught.value)
 
 
 def test_misspelt_names_are_refused_wherever_they_stand(
