@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`iverson bars`: import, check, list and adjust bars.
+"""`iverson bars`: fetch, import, check, list, adjust and convert bars.
 
 Every command imports what it needs when it runs, so that `iverson --help` stays quick.
 """
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from iverson.cli import bars_fetch
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from iverson.market.readers import Rows
     from iverson.market.store import Store
 
-app = typer.Typer(help="Import, check, list and adjust bars.", no_args_is_help=True)
+app = typer.Typer(help="Fetch, import, check, list and adjust bars.", no_args_is_help=True)
+app.command("fetch")(bars_fetch.fetch)
 
 REFUSED = 1
 
@@ -95,8 +98,13 @@ def check(
 ) -> None:
     """List the faults of stored bars (else of the sample); exit 1 if there are any."""
     from iverson.market.faults import summary, table
+    from iverson.market.store import Store
 
-    faults = _stored_faults(symbols or [], interval, _folder(store))
+    folder = _folder(store)
+    unsound = [] if symbols else Store(folder).verify()
+    for sentence in unsound:
+        typer.echo(f"unsound: {sentence}", err=True)
+    faults = [] if unsound else _stored_faults(symbols or [], interval, folder)
     if as_csv:
         typer.echo(table(faults).to_csv(index=False), nl=False)
     elif as_json:
@@ -105,9 +113,9 @@ def check(
         typer.echo(json.dumps(rows, indent=2))
     elif faults:
         typer.echo(summary(faults).to_string(index=False))
-    else:
+    elif not unsound:
         typer.echo("no faults found")
-    if faults:
+    if faults or unsound:
         raise typer.Exit(REFUSED)
 
 
@@ -124,8 +132,8 @@ def list_bars(store: StoreOption = None) -> None:
     for interval in shelf.intervals():
         for symbol in shelf.symbols(interval):
             record = shelf.passport(symbol, interval)
-            keys = ("symbol", "interval", "first", "last", "bars", "adjustment")
-            rows.append({key: record[key] for key in keys} | {"where": str(shelf.path)})
+            keys = ("symbol", "interval", "first", "last", "bars", "feed", "adjustment")
+            rows.append({key: record[key] or "-" for key in keys} | {"where": str(shelf.path)})
     for name, own in sample.rows().groupby("symbol", sort=True):
         session = own["session"]
         rows.append(
@@ -135,6 +143,7 @@ def list_bars(store: StoreOption = None) -> None:
                 "first": f"{session.min():%Y-%m-%d}",
                 "last": f"{session.max():%Y-%m-%d}",
                 "bars": len(own),
+                "feed": "-",
                 "adjustment": "raw",
                 "where": "bundled sample",
             }
@@ -160,6 +169,9 @@ def adjust(
     wanted = ["symbol", "session", "at", "open", "high", "low", "close", "volume"]
     columns = [name for name in wanted if name in result.columns]
     typer.echo(result[columns].to_csv(index=False, float_format="%.6f"), nl=False)
+
+
+app.command("convert")(bars_fetch.convert)
 
 
 def _folder(store: Path | None) -> Path:
