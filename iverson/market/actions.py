@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,11 @@ SIMPLE_RATIOS: NDArray[np.float64] = np.array(
 
 def empty() -> pd.DataFrame:
     """Return a table without actions, with the right columns and types."""
+    return _nothing().copy()
+
+
+@lru_cache(maxsize=1)
+def _nothing() -> pd.DataFrame:
     return table([])
 
 

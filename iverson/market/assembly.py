@@ -47,8 +47,12 @@ def assemble_columns(
     `columns` are those of `assemble`'s frame: session as datetime64[D], at as datetime64[ns] in
     UTC, prices and volume as float64.
     """
-    own = table.of_symbol(actions, symbol)
     session = columns["session"]
+    factor, dividend = np.ones(len(session)), np.zeros(len(session))
+    if len(actions):  # most shares have none, and asking costs more than reading them
+        own = table.of_symbol(actions, symbol)
+        factor = adjust.split_factor(session, own)
+        dividend = adjust.dividends_per_bar(session, own)
     return Bars(
         symbol=symbol,
         interval=interval,
@@ -59,6 +63,6 @@ def assemble_columns(
         low=columns["low"],
         close=columns["close"],
         volume=columns["volume"],
-        factor=adjust.split_factor(session, own),
-        dividend=adjust.dividends_per_bar(session, own),
+        factor=factor,
+        dividend=dividend,
     )
