@@ -58,6 +58,8 @@ def _unlisted(
     stored: pd.DataFrame, listed: pd.DataFrame, first: date, last: date
 ) -> tuple[str, ...]:
     """Say which stored actions the vendor does not list; they are kept."""
+    if stored.empty:
+        return ()
     keys = ["symbol", "session", "kind"]
     inside = stored["session"].between(pd.Timestamp(first), pd.Timestamp(last))
     known = listed[keys].drop_duplicates()

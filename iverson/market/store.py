@@ -227,9 +227,7 @@ class Store:
             if before:
                 store_passport.refuse_mixture(before, record)
             when = utc_now() if seen is None else seen
-            self._actions.write(
-                symbol, file_name(symbol), change, self._format(), seen=when, source=source
-            )
+            self._actions.write(file_name(symbol), change, self._format(), seen=when, source=source)
             lines = revisions.of_bars(merge.before, merge.after, seen=when, source=source)
             beside = self._beside(symbol, length, revisions.SUFFIX)
             revisions.add(beside, revisions.BARS, lines)

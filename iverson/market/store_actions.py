@@ -68,6 +68,8 @@ class ActionFiles:
         if actions is None:
             return Change(stored, none, write=False)
         given = table.of_symbol(table.tidy(actions), symbol)
+        if given.empty:
+            return Change(stored, none, write=False)
         # Two dividends of one date are both paid; a row listed twice is one action.
         totals = (
             given.drop_duplicates([*_KEYS, "value"]).groupby(_KEYS, as_index=False)["value"].sum()
@@ -82,22 +84,17 @@ class ActionFiles:
                 f"{len(changed) - 1} more; import with --revise if that is meant"
             )
         parts = [part for part in (stored, totals.assign(symbol=symbol)) if len(part)]
-        if not parts:
-            return Change(table.empty(), none, write=True)
         whole = table.tidy(pd.concat(parts).drop_duplicates(_KEYS, keep="last"))
-        return Change(whole, changed, write=True)
+        return Change(whole, changed, write=not whole.equals(stored))
 
     def write(
-        self, symbol: str, name: str, change: Change, own: ColumnFile, *, seen: datetime,
-        source: str,
-    ) -> None:  # fmt: skip
+        self, name: str, change: Change, own: ColumnFile, *, seen: datetime, source: str
+    ) -> None:
         """Keep the actions, and what they were before."""
-        if not change.write:
-            return
         sweep(self._folder, name)
         path = self._path(name)
-        same_file = path is not None and path.suffix == own.suffix
-        if same_file and change.table.equals(self.read(symbol, name)):
+        moves = path is not None and path.suffix != own.suffix
+        if not change.write and not moves:
             return
         lines = revisions.of_actions(change.revised, seen=seen, source=source)
         revisions.add(self._folder / f"{name}{revisions.SUFFIX}", revisions.ACTIONS, lines)
