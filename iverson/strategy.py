@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import backtrader as bt
 
@@ -30,8 +30,12 @@ class Strategy(bt.Strategy):
 
     max_sessions: leave at the close of this session after entry (entry session = 0; None: never).
     entry_sessions: sessions after the decision during which the entry may fill.
+
+    `reads` names the lines it needs beside the prices, as ("news_score",); the system's `columns`
+    give them, and without them it is refused.
     """
 
+    reads: ClassVar[tuple[str, ...]] = ()
     params: Any = dict(max_sessions=3, entry_sessions=1, desk=None)
 
     def __init__(self) -> None:

@@ -13,8 +13,10 @@ import numpy as np
 
 from iverson.errors import ConfigError
 from iverson.execution.costs import Costs
+from iverson.market import store as stores
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import utc_now
+from iverson.market.columns import Columns, Source, attach
 from iverson.research.backtest import (
     Prepared,
     Setup,
@@ -51,6 +53,7 @@ class System:
     through_ticks, volume_share: see `EquityBroker`.
     store: directory of imported bars; default `data/cache`, then the bundled sample.
     bars: bars to use instead of a store, by symbol.
+    columns: what the strategy reads beside the prices, as [iv.News()].
     clock: what the time is, for the trial ledger (`trials.db` beside the bars).
     """
 
@@ -66,6 +69,7 @@ class System:
     interval: str = DAILY
     store: Path | str | None = None
     bars: Mapping[str, Bars] | None = None
+    columns: Sequence[Columns] = ()
     clock: Callable[[], datetime] = utc_now
 
     def __post_init__(self) -> None:
@@ -86,6 +90,7 @@ class System:
             if not isinstance(value, kind):
                 raise ConfigError(f"{name} is {value!r}; expected iv.{kind.__name__}(...)")
         object.__setattr__(self, "params", dict(self.params))
+        object.__setattr__(self, "columns", tuple(self.columns))
         self._setup({})
 
     # -- making another one --------------------------------------------------------------------
@@ -125,13 +130,13 @@ class System:
         from iverson.research.trials import remember, trial, where
 
         setup = self._setup(params)
-        bars = self.load()
+        bars, sources = self._loaded()
         asked, last = asked_range(bars, start, end)
         warm_up = warm_up_bars(setup.strategy, setup.params, tuple(bars))
         first = first_ready(bars, asked, last, warm_up)
         outcome = simulate(setup, Prepared.of(bars), first=first, last=last)
         refuse_faults(outcome.record, setup.strategy, setup.params)
-        passport = self._passport(bars)
+        passport = self._passport(bars, sources)
         shared = where(setup, data=passport.digest, first=first, last=last, at=self.clock())
         row = trial(setup, shared, np.r_[outcome.start, outcome.equity], len(outcome.pnl))
         _, problems = remember([row], self.store)
@@ -221,13 +226,13 @@ class System:
             trials=trials,
             space=space,
         )
-        bars = self.load()
+        bars, sources = self._loaded()
         first, last = asked_range(bars, start, end)
         results, judged, begin = walk_forward(
             setup, bars, plan,
             first=first, last=last, jobs=jobs, resume=resume, progress=progress,
         )  # fmt: skip
-        passport = self._passport(bars)
+        passport = self._passport(bars, sources)
         shared = where(setup, data=passport.digest, first=begin, last=last, at=self.clock())
         tried = evaluate(setup, Prepared.of(bars), sets or list(distinct(results)), shared)
         known, problems = remember(tried, self.store)
@@ -261,16 +266,28 @@ class System:
         """
         from iverson.research.checked import check_and_note
 
-        bars = self.load()
+        bars = self._bars()
         first, last = asked_range(bars, start, end)
         return check_and_note(
-            self._setup({}), bars, first=first, last=last, store=self.store, **how
-        )
+            self._setup({}), bars, first=first, last=last, sources=self._sources(),
+            store=self.store, **how,
+        )  # fmt: skip
 
     # -- its parts -----------------------------------------------------------------------------
 
     def load(self) -> dict[str, Bars]:
-        """Return the bars of the symbols, in their order."""
+        """Return the bars of the symbols, in their order, with the system's columns."""
+        return self._loaded()[0]
+
+    def _loaded(self) -> tuple[dict[str, Bars], tuple[Source, ...]]:
+        sources = self._sources()
+        return attach(self._bars(), sources), sources
+
+    def _sources(self) -> tuple[Source, ...]:
+        folder = Path(self.store or stores.DEFAULT)
+        return tuple(one.opened(self.symbols, folder) for one in self.columns)
+
+    def _bars(self) -> dict[str, Bars]:
         if self.bars is not None:
             absent = [symbol for symbol in self.symbols if symbol not in self.bars]
             if absent:
@@ -283,10 +300,11 @@ class System:
 
         return load_bars(self.symbols, interval=self.interval, store=self.store)
 
-    def _passport(self, bars: Mapping[str, Bars]) -> Any:
+    def _passport(self, bars: Mapping[str, Bars], sources: Sequence[Source]) -> Any:
         from iverson.market.source import passport
 
-        return passport(bars, store=self.store)
+        words = "; ".join(source.words for source in sources)
+        return replace(passport(bars, store=self.store), columns=words)
 
     def _setup(self, params: Mapping[str, Any]) -> Setup:
         return Setup(

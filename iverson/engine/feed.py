@@ -11,6 +11,7 @@ import array
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import backtrader as bt
@@ -39,6 +40,7 @@ class ArrayData(bt.feed.DataBase):
     """
 
     lines: Any = ("factor", "dividend")
+    added: tuple[str, ...] = ()  # lines of `with_lines`; a resampled bar has its last bar's
 
     def start(self) -> None:
         """Point before the first row."""
@@ -73,6 +75,9 @@ class ArrayData(bt.feed.DataBase):
         row = bisect_right(self._columns["datetime"], self.lines.datetime[0])
         if row and "factor" in self._columns:
             self.lines.factor[0] = self._columns["factor"][row - 1]
+        for name in self.added:
+            if row:
+                getattr(self.lines, name)[0] = self._columns[name][row - 1]
         if "dividend" in self._columns:
             self.lines.dividend[0] = sum(self._columns["dividend"][self._delivered : row])
         self._delivered = row
@@ -86,6 +91,17 @@ class ArrayData(bt.feed.DataBase):
             column = self._columns.get(name)
             getattr(self.lines, name)[0] = column[self._row] if column is not None else float("nan")
         return True
+
+
+@lru_cache(maxsize=64)
+def with_lines(feed: type[ArrayData], names: tuple[str, ...]) -> type[ArrayData]:
+    """Return a feed class with lines of these names beside those it has."""
+    if not names:
+        return feed
+    kind: Any = type(feed)  # Backtrader's metaclass
+    body = {"lines": names, "added": names, "__module__": __name__, "__doc__": feed.__doc__}
+    made: type[ArrayData] = kind(f"_{feed.__name__.lstrip('_')}", (feed,), body)
+    return made
 
 
 def columns_of(**columns: NDArray[np.float64]) -> dict[str, Any]:

@@ -5,13 +5,15 @@ Prices and volumes are raw: what was quoted and traded that day. `factor` is the
 ratio known *at* each bar, 1.0 at the first: raw price x factor is a continuous series that never
 changes when a later split arrives, so nothing computed from it can see the future. `at` is the
 bar's right edge in UTC (a daily bar's is its session's close); Alpaca and most vendors stamp the
-left edge, and readers move it, once, on the way in.
+left edge, and readers move it, once, on the way in. `extra` holds further columns by name, which
+a strategy reads as lines beside the prices; `market.columns` puts them there.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +25,7 @@ from iverson.errors import BadBars
 
 Floats = NDArray[np.float64]
 DAILY = "1d"
+_NO_COLUMNS = ("symbol", "interval", "extra")
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Bars:
 
     Shapes: every array (n,). `session` is datetime64[D], `at` datetime64[ns] in UTC. `dividend`
     is cash a share (raw dollars) on the first bar of the ex-session, 0 elsewhere. Prices are
-    never NaN here; `BadBars` otherwise.
+    never NaN here; `BadBars` otherwise. `extra` may be NaN where nothing is known.
     """
 
     symbol: str
@@ -45,16 +48,15 @@ class Bars:
     volume: Floats
     factor: Floats
     dividend: Floats
+    extra: Mapping[str, Floats] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.at)
-        for column in fields(self):
-            if column.name in ("symbol", "interval"):
-                continue
-            values = getattr(self, column.name)
+        columns = {name: getattr(self, name) for name in _columns()}
+        for name, values in (*columns.items(), *self.extra.items()):
             if values.shape != (n,):
                 raise BadBars(
-                    f"{self.symbol}: column {column.name} has shape {values.shape}, expected ({n},)"
+                    f"{self.symbol}: column {name} has shape {values.shape}, expected ({n},)"
                 )
             values.setflags(write=False)
         if n > 1 and not (self.at[1:] > self.at[:-1]).all():
@@ -81,29 +83,27 @@ class Bars:
 
     def __getitem__(self, rows: slice) -> Bars:
         """Return the bars of a slice; `factor` keeps the basis of the whole history."""
-        columns: dict[str, Any] = {
-            column.name: getattr(self, column.name)[rows]
-            for column in fields(self)
-            if column.name not in ("symbol", "interval")
-        }
-        return replace(self, **columns)
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in _columns()}
+        extra = {name: values[rows] for name, values in self.extra.items()}
+        return replace(self, **columns, extra=extra)
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the symbol, the interval and every column, hexadecimal."""
         total = hashlib.sha256(f"{self.symbol}|{self.interval}".encode())
-        for column in fields(self):
-            if column.name in ("symbol", "interval"):
-                continue
-            total.update(np.ascontiguousarray(getattr(self, column.name)).tobytes())
+        for name in _columns():
+            total.update(np.ascontiguousarray(getattr(self, name)).tobytes())
+        for name in sorted(self.extra):
+            total.update(f"|{name}|".encode())
+            total.update(np.ascontiguousarray(self.extra[name]).tobytes())
         return total.hexdigest()
 
     def frame(self) -> pd.DataFrame:
         """Return the columns as a DataFrame indexed by `at` (tz-aware UTC)."""
-        columns = {
-            column.name: getattr(self, column.name)
-            for column in fields(self)
-            if column.name not in ("symbol", "interval", "at")
-        }
+        columns = {name: getattr(self, name) for name in _columns() if name != "at"}
         index = pd.DatetimeIndex(self.at, name="at").tz_localize("UTC")
-        return pd.DataFrame(columns, index=index)
+        return pd.DataFrame({**columns, **self.extra}, index=index)
+
+
+def _columns() -> tuple[str, ...]:
+    return tuple(one.name for one in fields(Bars) if one.name not in _NO_COLUMNS)

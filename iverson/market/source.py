@@ -25,7 +25,10 @@ RAW = "raw prices; splits by a factor known at each bar; dividends as cash"
 
 @dataclass(frozen=True)
 class Passport:
-    """What a run's bars are: `bars` and `gaps` count bars and missing sessions by symbol."""
+    """What a run's bars are: `bars` and `gaps` count bars and missing sessions by symbol.
+
+    `columns` says what was read beside them; their numbers are in the digest too.
+    """
 
     source: str
     symbols: tuple[str, ...]
@@ -37,10 +40,12 @@ class Passport:
     bars: Mapping[str, int]
     gaps: Mapping[str, int]
     digest: str
+    columns: str = ""
 
     def rows(self) -> list[tuple[str, str]]:
         """Return (label, text) pairs in the order to print them."""
         counts = ", ".join(f"{symbol} {count}" for symbol, count in self.bars.items())
+        beside = [("beside the bars", self.columns)] if self.columns else []
         gaps = ", ".join(f"{symbol} {count}" for symbol, count in self.gaps.items() if count)
         return [
             ("source", self.source),
@@ -52,6 +57,7 @@ class Passport:
             ("last session", self.last),
             ("bars", counts),
             ("missing sessions", gaps or "none"),
+            *beside,
             ("digest", self.digest),
         ]
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from iverson.desk import Desk
 from iverson.engine.cerebro import LeanCerebro
 from iverson.engine.day_numbers import day_numbers_of
-from iverson.engine.feed import ArrayData, columns_of
+from iverson.engine.feed import ArrayData, columns_of, with_lines
 from iverson.errors import ConfigError, MissingBars, UnknownParameter
 from iverson.execution.account import Account, AccountState
 from iverson.execution.costs import Costs
@@ -33,7 +33,7 @@ from iverson.model import Reading, Trade, Verdict
 from iverson.monitoring.record import EquityRow, Record
 from iverson.monitoring.recorder import Recorder
 from iverson.monitoring.trades import TradeBuilder
-from iverson.research.failures import blamed
+from iverson.research.failures import blamed, refuse_absent_columns
 from iverson.research.sweep_lines import plans_of
 from iverson.risk.gate import Gate
 from iverson.risk.rules import RiskRule
@@ -145,7 +145,9 @@ class Feed:
             openinterest=np.zeros(len(bars)),
             factor=bars.factor,
             dividend=bars.dividend,
+            **bars.extra,
         )
+        self.kind: Any = with_lines(ArrayData, tuple(bars.extra))
 
     def window(self, first: date, last: date, warm_up: int) -> slice:
         """Rows from `warm_up` bars before the first session through the last."""
@@ -157,9 +159,12 @@ class Feed:
         """Return a fresh feed over some rows."""
         columns = {name: column[rows] for name, column in self.columns.items()}
         if self.bars.interval == DAILY:
-            return ArrayData(dataname=columns, timeframe=bt.TimeFrame.Days)
-        length = minutes(self.bars.interval)
-        return ArrayData(dataname=columns, timeframe=bt.TimeFrame.Minutes, compression=length)
+            frame: dict[str, Any] = {"timeframe": bt.TimeFrame.Days}
+        else:
+            length = minutes(self.bars.interval)
+            frame = {"timeframe": bt.TimeFrame.Minutes, "compression": length}
+        feed: ArrayData = self.kind(dataname=columns, **frame)
+        return feed
 
 
 @dataclass(frozen=True)
@@ -195,8 +200,11 @@ def simulate(
     Raises
     ------
     MissingBars: no symbol has bars in the range beyond its warm-up.
-    ConfigError: the strategy raised an error.
+    ConfigError: the strategy raised an error, or reads columns that the bars do not have.
     """
+    refuse_absent_columns(
+        setup.strategy, {symbol: feed.bars for symbol, feed in prepared.feeds.items()}
+    )
     opening = opening or Opening(cash=setup.cash)
     warm_up = warm_up_bars(setup.strategy, setup.params, tuple(prepared.feeds))
     windows = windows_of(prepared, first, last, warm_up)

@@ -19,7 +19,7 @@ import backtrader as bt
 import numpy as np
 
 from iverson.engine import once
-from iverson.engine.feed import ArrayData, columns_of
+from iverson.engine.feed import ArrayData, columns_of, with_lines
 from iverson.strategy import Strategy
 
 ANY = ""  # the name of the symbol that stands for all
@@ -65,7 +65,9 @@ def over_nothing(
     strategy: type[Strategy], params: Mapping[str, Any], symbols: tuple[str, ...]
 ) -> Any:
     """Return a strategy made over symbols without a bar."""
-    return construct(strategy, params, {symbol: ArrayData(**_empty()) for symbol in symbols})
+    feed: Any = with_lines(ArrayData, strategy.reads)
+    empty = _empty(strategy.reads)
+    return construct(strategy, params, {symbol: feed(**empty) for symbol in symbols})
 
 
 def over_any(strategy: type[Strategy], params: Mapping[str, Any]) -> Any | None:
@@ -75,14 +77,16 @@ def over_any(strategy: type[Strategy], params: Mapping[str, Any]) -> Any | None:
     watched = _watched(cls)
     watched.sight = _Symbol.sight = sight
     try:
-        made = construct(watched, params, {ANY: _Symbol(**_empty())})
+        feed: Any = with_lines(_Symbol, strategy.reads)
+        made = construct(watched, params, {ANY: feed(**_empty(strategy.reads))})
     finally:
         watched.sight = _Symbol.sight = None
     return None if sight.beyond else made
 
 
-def _empty() -> dict[str, Any]:
-    columns = columns_of(datetime=np.empty(0), **{name: np.empty(0) for name in _COLUMNS})
+def _empty(reads: tuple[str, ...]) -> dict[str, Any]:
+    names = ("datetime", *_COLUMNS, *reads)
+    columns = columns_of(**{name: np.empty(0) for name in names})
     return {"dataname": columns, "timeframe": bt.TimeFrame.Days}
 
 
@@ -103,7 +107,7 @@ class _Symbol(ArrayData):
     sight: _Sight | None = None
 
     def __getattribute__(self, name: str) -> Any:
-        if name not in _LINES:
+        if name not in _LINES and name not in type(self).added:
             sight = type(self).sight
             if sight is not None and sight.watching and _asks_itself(sys._getframe(1)):  # noqa: SLF001 (the caller)
                 sight.beyond = True

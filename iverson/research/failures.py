@@ -12,18 +12,23 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import backtrader as bt
 
 from iverson.errors import ConfigError, IversonError
+from iverson.market.bars import Bars
 from iverson.monitoring.record import Record
+
+if TYPE_CHECKING:
+    from iverson.strategy import Strategy
 
 OURS = str(Path(__file__).parents[1])
 BACKTRADER = str(Path(bt.__file__).parent)
 NOBODYS = ("<frozen", *{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 HINTS = {
     ZeroDivisionError: "use bt.DivByZero(a, b, zero=...) for lines that can be 0",
+    AttributeError: "lines beside the prices are named first, as reads = ('news_score',)",
     IndexError: "entry() gets lines, not numbers: compare them with bt.If and bt.And, not with [0]",
 }
 
@@ -45,10 +50,23 @@ def blamed(strategy: type, params: Mapping[str, Any]) -> Iterator[None]:
             raise
         at = f"at {where}" if where else "while its lines were computed"
         hint = next((f"; {text}" for kind, text in HINTS.items() if isinstance(error, kind)), "")
+        if isinstance(error, AttributeError) and "'Lines_" not in str(error):
+            hint = ""  # not of a line
         raise ConfigError(
             f"{named(strategy, params)} failed {at}: {type(error).__name__}: {error}; "
             f"mend the strategy{hint}"
         ) from error
+
+
+def refuse_absent_columns(strategy: type[Strategy], bars: Mapping[str, Bars]) -> None:
+    """Raise `ConfigError` when the bars lack a column that a strategy reads."""
+    for symbol, one in bars.items():
+        absent = [name for name in strategy.reads if name not in one.extra]
+        if absent:
+            raise ConfigError(
+                f"{strategy.__name__} reads {', '.join(absent)}, which the bars of {symbol} do not "
+                "have; give the system what makes them, as iv.System(..., columns=[iv.News()])"
+            )
 
 
 def place_of(error: BaseException) -> str:

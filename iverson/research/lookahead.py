@@ -8,7 +8,7 @@ every decision has to be the same, to the bit. Last it is started late with the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from iverson.market.bars import Bars
+from iverson.market.columns import Source, attach
 from iverson.market.moments import moment
 from iverson.research.backtest import Feed, Setup, first_ready, warm_up_bars
 from iverson.research.lookahead_bars import acted, changed, cut, frame_changed
@@ -35,10 +36,14 @@ Futures = Callable[[float], Mapping[str, Bars]]
 
 @dataclass(frozen=True)
 class _Case:
-    """What is checked: a strategy, its bars, the full run, and the bars at which to look."""
+    """What is checked: a strategy, its bars, the full run, and the bars at which to look.
+
+    `bars` are without the columns that `sources` make.
+    """
 
     watched: Watched
     bars: Mapping[str, Bars]
+    sources: Sequence[Source]
     numbers: Mapping[str, NDArray[np.float64]]
     least: Mapping[str, int]  # rows a symbol must keep to be in a run at all
     whole: Trace
@@ -57,15 +62,25 @@ class _Case:
         """Return, by symbol, the first row after a bar."""
         return {s: int(np.searchsorted(n, bar, side="right")) for s, n in self.numbers.items()}
 
+    @property
+    def whole_bars(self) -> dict[str, Bars]:
+        """The bars as they are, with their columns."""
+        return attach(self.bars, self.sources)
+
+    def otherwise(self, bar: float) -> list[Source]:
+        """Return sources that are the same up to a bar and different after it."""
+        return [source.changed(moment(bar).at, self.seed) for source in self.sources]
+
     def ending(self, bar: float) -> dict[str, Bars]:
-        """Return bars that end at a bar.
+        """Return bars, and what is known beside them, that end at a bar.
 
         A symbol too young to be in a run by then keeps the fewest rows it needs, but not as they
         were.
         """
         after = self.after(bar)
         kept = {symbol: max(row, self.least[symbol]) for symbol, row in after.items()}
-        return cut(changed(self.bars, after, self.seed), kept)
+        known = [source.as_of(moment(bar).at) for source in self.sources]
+        return attach(cut(changed(self.bars, after, self.seed), kept), known)
 
 
 def check_lookahead(
@@ -74,11 +89,14 @@ def check_lookahead(
     *,
     first: date,
     last: date,
+    sources: Sequence[Source] = (),
     sample: int | None = None,
     decisions: int | None = None,
     seed: int = 0,
 ) -> Check:
     """Check a strategy for future data and for too short a warm-up.
+
+    `sources` make columns beside the bars, and are asked what they knew at a bar.
 
     `sample` bars are drawn at random (seeded); of the bars with a decision at most `decisions` are
     taken, spread evenly from the first to the last. None: 30 and 100 for a strategy whose entry
@@ -99,8 +117,11 @@ def check_lookahead(
     traded = [s for s, rows in windows.items() if rows.stop - rows.start > warm_up]
     bars = {symbol: bars[symbol] for symbol in traded}
 
-    whole = watched.walk(bars, strict=True)
-    by_lines = watched.decides_by_lines and not differences(whole, watched.lines(bars), until=NEVER)
+    dressed = attach(bars, sources)
+    whole = watched.walk(dressed, strict=True)
+    by_lines = watched.decides_by_lines and not differences(
+        whole, watched.lines(dressed), until=NEVER
+    )
     instants = np.unique(np.concatenate([feeds[symbol].numbers for symbol in bars]))
     instants = instants[[first <= moment(n).session < last for n in instants.tolist()]]
     rng = np.random.default_rng(seed)
@@ -113,6 +134,7 @@ def check_lookahead(
     case = _Case(
         watched=watched,
         bars=bars,
+        sources=sources,
         numbers={symbol: feeds[symbol].numbers for symbol in bars},
         least={symbol: windows[symbol].start + warm_up + 1 for symbol in bars},
         whole=whole,
@@ -135,6 +157,7 @@ def check_lookahead(
         steps=(*_futures(case, frames), *_ways(case), late),
         settling=tuple(lines),
         frames=tuple(frames.names()),
+        columns=tuple(source.words for source in sources),
         seed=seed,
     )
 
@@ -142,12 +165,15 @@ def check_lookahead(
 def _futures(case: _Case, frames: Frames) -> Iterator[Step]:
     """Look from each chosen bar into several futures."""
     yield _step(case, "the data end", case.ending, case.looked_at)
-    other = lambda bar: changed(case.bars, case.after(bar), case.seed)
+    other = lambda bar: attach(changed(case.bars, case.after(bar), case.seed), case.otherwise(bar))
     yield _step(case, "later bars change", other, case.looked_at)
-    split = lambda bar: acted(case.bars, case.after(bar))
+    if case.sources:
+        beside = lambda bar: attach(case.bars, case.otherwise(bar))
+        yield _step(case, "later columns change", beside, case.looked_at)
+    split = lambda bar: attach(acted(case.bars, case.after(bar)), case.sources)
     yield _step(case, "a later split, a later dividend", split, case.sampled.tolist())
     if frames:
-        same = lambda bar: case.bars
+        same = lambda bar: case.whole_bars
         yield _step(case, "later rows of frames change", same, case.looked_at, frames)
 
 
@@ -187,7 +213,7 @@ def _ways(case: _Case) -> Iterator[Step]:
         ("bars arrive one at a time", "one at a time"),
     )
     for name, way in ways:
-        trace = case.watched.walk(case.bars, way=way)
+        trace = case.watched.walk(case.whole_bars, way=way)
         found = differences(case.whole, trace, until=NEVER, known_only=True)
         yield Step(name, 1, 1, tuple(found[:2]))
 
@@ -197,5 +223,6 @@ def _late_starts(setup: Setup, case: _Case, warm_up: int) -> tuple[list[Any], St
     watched = Watched(
         denying, case.watched.frames, first=case.watched.first, last=case.watched.last
     )
-    lines, found, starts = sweep(watched, case.bars, watched.walk(case.bars), warm_up=warm_up)
+    bars = case.whole_bars
+    lines, found, starts = sweep(watched, bars, watched.walk(bars), warm_up=warm_up)
     return lines, Step("starts late", starts, starts, () if found is None else (found,))

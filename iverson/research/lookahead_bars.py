@@ -60,7 +60,10 @@ def _changed(bars: Bars, start: int, rng: np.random.Generator) -> Bars:
     new["factor"] = bars.factor[start:] * split
     opens = np.r_[True, number[1:] != number[:-1]] & (number > 0)
     new["dividend"] = np.where(opens & (number % PAYS_EVERY == 1), PAID * new["close"], 0.0)
-    return _spliced(bars, start, new)
+    extra = {}
+    for name, values in bars.extra.items():
+        extra[name] = np.r_[values[:start], np.nan_to_num(values[start:]) + 1 + rng.random(n)]
+    return replace(_spliced(bars, start, new), extra=extra)
 
 
 def _acted(bars: Bars, start: int) -> Bars:

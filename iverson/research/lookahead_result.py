@@ -54,6 +54,7 @@ class Check:
     settling: tuple[Settling, ...]
     frames: tuple[str, ...]
     seed: int
+    columns: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -80,6 +81,8 @@ class Check:
             told.append("no decision has more history than the warm-up, so that was not measured")
         if self.frames:
             told.append(f"frames changed beside the bars: {', '.join(self.frames)}")
+        if self.columns:
+            told.append(f"columns made anew beside the bars: {'; '.join(self.columns)}")
         slow = [one.line for one in self.settling if not one.is_settled]
         if slow:
             told.append(f"not settled after the warm-up asked for: {', '.join(slow[:3])}")

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iverson.book import Halt
-from iverson.engine.feed import ArrayData, columns_of
+from iverson.engine.feed import ArrayData, columns_of, with_lines
 from iverson.errors import ConfigError
 from iverson.market.bars import Bars
 from iverson.market.history import DailyHistory
@@ -263,7 +263,7 @@ class _ArrivingFeed(Feed):
     def data(self, rows: slice) -> ArrayData:
         """Return a fresh feed over some rows."""
         usual = super().data(rows)
-        arriving: Any = _Arriving
+        arriving: Any = with_lines(_Arriving, type(usual).added)
         found: ArrayData = arriving(
             dataname=columns_of(**{name: np.empty(0) for name in usual.p.dataname}),
             ahead=usual.p.dataname,
