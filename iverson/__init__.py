@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from iverson.execution.equity_broker import EquityBroker
     from iverson.model import Denial, Signal, Verdict
     from iverson.monitoring.journal import Journal
+    from iverson.research.news import News
     from iverson.risk import rules
     from iverson.risk.rules import RiskRule
     from iverson.risk.sizing import RiskSizing
@@ -35,6 +36,7 @@ _HOME = {
     "IversonError": "iverson.errors",
     "Journal": "iverson.monitoring.journal",
     "Long": "iverson.signals.entry",
+    "News": "iverson.research.news",
     "RiskRule": "iverson.risk.rules",
     "RiskSizing": "iverson.risk.sizing",
     "Short": "iverson.signals.entry",
@@ -56,6 +58,7 @@ __all__ = [
     "IversonError",
     "Journal",
     "Long",
+    "News",
     "RiskRule",
     "RiskSizing",
     "Short",
