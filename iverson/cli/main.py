@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from iverson.cli import backtest, bars, check, journal, report, walk_forward
+from iverson.cli import backtest, bars, check, journal, news, report, walk_forward
 from iverson.errors import IversonError
 
 DONE, REFUSED, BROKEN, STOPPED = 0, 1, 2, 130
@@ -32,6 +32,7 @@ app.command("check")(check.check)
 app.command("report")(report.report)
 app.add_typer(journal.app, name="journal")
 app.add_typer(bars.app, name="bars")
+app.add_typer(news.app, name="news")
 
 
 def _version(asked: bool) -> None:
