@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -111,7 +112,10 @@ def test_line_arrays_are_copies_of_any_column() -> None:
     assert column[0] == 0.0
 
 
-def weekly(one: Any, *, how: dict[str, bool]) -> list[Any]:
+PRICES = ("open", "high", "low", "close")
+
+
+def weekly(one: Any, *, how: dict[str, bool], more: tuple[str, ...] = ()) -> list[Any]:
     seen = []
 
     class Reader(bt.Strategy):
@@ -120,7 +124,7 @@ def weekly(one: Any, *, how: dict[str, bool]) -> list[Any]:
             if len(week) > len(seen):
                 seen.append(tuple(
                     getattr(week, name)[0]
-                    for name in ("open", "high", "low", "close", "volume", "factor", "dividend")
+                    for name in (*PRICES, "volume", "factor", "dividend", *more)
                 ))  # fmt: skip
 
     cerebro = bt.Cerebro(stdstats=False, **how)
@@ -146,3 +150,23 @@ def test_resampled_bars_carry_the_factor_and_add_up_the_dividends(how: dict[str,
     assert [row[3] for row in seen[:2]] == [103.0, 110.0]
     assert seen[0] == (100.0, 103.0, 100.0, 103.0, 4e6, 1.0, 0.75)
     assert seen[1][5:] == (2.0, 0.0)
+
+
+@pytest.mark.parametrize("how", HOW.values(), ids=HOW)
+def test_lines_beside_the_prices_are_read_as_given(how: dict[str, bool]) -> None:
+    one = bars("100 101 102")
+    mood = np.array([0.5, np.nan, -1.0])
+    told = Feed(replace(one, extra={"mood": mood, "age": np.arange(3.0)})).data(slice(0, 3))
+    seen = rows(told, names=("mood", "age"), **how)
+
+    assert np.array_equal([row[0] for row in seen], mood, equal_nan=True)
+    assert [row[1] for row in seen] == [0.0, 1.0, 2.0]
+    assert not hasattr(ArrayData(dataname=columns()).lines, "mood")
+
+
+@pytest.mark.parametrize("how", HOW.values(), ids=HOW)
+def test_resampled_bars_have_the_other_lines_of_their_last_bar(how: dict[str, bool]) -> None:
+    one = bars("100 101 102 103 | 104 105 106 107 108 | 109")
+    told = replace(one, extra={"mood": np.arange(10.0)})
+
+    assert [row[-1] for row in weekly(told, how=how, more=("mood",))[:2]] == [3.0, 8.0]
