@@ -19,6 +19,7 @@ from iverson.cli.main import main
 from iverson.market.news_store import NewsStore
 
 ROOT = Path(__file__).parents[2]
+RANGE = ("--from", "2003", "--to", "2004")
 ROWS = """date,headline,symbol,source
 2024-01-03 12:00:01,Acme beats estimates,ACME,wire
 2024-01-03 12:00:01,Acme beats estimates,IBM,wire
@@ -125,9 +126,7 @@ def test_strategy_says_where_headlines_come_from(iverson: Any) -> None:
 
 def test_made_up_headlines_are_enough_to_try_the_strategy(iverson: Any) -> None:
     told = iverson("news", "synthesize", "--symbols", "AAPL,IBM")
-    shown = iverson(
-        "backtest", "strategies.news_reversal", "--symbols", "AAPL,IBM", "--from", "2003", "--to", "2004"
-    )  # fmt: skip
+    shown = iverson("backtest", "strategies.news_reversal", "--symbols", "AAPL,IBM", *RANGE)
 
     assert told.startswith("SYNTHETIC headlines for AAPL, IBM: ")
     assert shown.startswith("NewsReversal on AAPL, IBM")
@@ -171,9 +170,8 @@ def alpaca(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 def test_fetch_brings_history_and_goes_on(iverson: Any, alpaca: list[str]) -> None:
     assert "were never fetched" in iverson("news", "fetch", "--symbols", "acme", code=2)
-    first = iverson(
-        "news", "fetch", "--symbols", "acme", "--start", "2024-01-02", "--end", "2024-01"
-    )
+    span = ("--start", "2024-01-02", "--end", "2024-01")
+    first = iverson("news", "fetch", "--symbols", "acme", *span)
     again = iverson("news", "fetch", "--symbols", "acme")
 
     assert first == "ACME: 1 new headlines\n"
