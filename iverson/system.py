@@ -90,7 +90,7 @@ class System:
             if not isinstance(value, kind):
                 raise ConfigError(f"{name} is {value!r}; expected iv.{kind.__name__}(...)")
         object.__setattr__(self, "params", dict(self.params))
-        object.__setattr__(self, "columns", tuple(self.columns))
+        object.__setattr__(self, "columns", _checked_columns(self.columns))
         self._setup({})
 
     # -- making another one --------------------------------------------------------------------
@@ -328,4 +328,11 @@ def _checked_rules(rules: Any) -> tuple[RiskRule, ...]:
             raise ConfigError(f"rule {rule.__name__} is a class; make one: {rule.__name__}()")
         if not isinstance(rule, RiskRule):
             raise ConfigError(f"rule {rule!r} is no iv.RiskRule; expected one, as LongOnly()")
+    return listed
+
+
+def _checked_columns(columns: Any) -> tuple[Columns, ...]:
+    listed = tuple(columns) if isinstance(columns, list | tuple) else None
+    if listed is None or not all(hasattr(one, "opened") for one in listed):
+        raise ConfigError(f"columns are {columns!r}; expected a list, as [iv.News()]")
     return listed

@@ -135,6 +135,12 @@ def test_settings_of_news_are_checked(given: dict[str, float], words: str) -> No
         News(**given)  # type: ignore[arg-type]  # floats
 
 
+@pytest.mark.parametrize("columns", [News(states=()), ["news"], None], ids=str)
+def test_columns_that_are_no_list_of_them_are_refused(columns: Any) -> None:
+    with pytest.raises(ConfigError, match=r"expected a list, as \[iv.News\(\)\]"):
+        replace(system, columns=columns)
+
+
 # The passport and the ledger
 
 
