@@ -87,14 +87,15 @@ def _headline(row: Mapping[str, Any], zone: ZoneInfo, source: str, symbol: str |
     text = _text(row.get("headline"))
     if not text:
         raise ValueError("there is no headline")
+    origin, number = _text(row.get("source")) or source, _text(row.get("id"))
     made = headline(
         text,
         published_at=_stamp(row["published"], zone),
         updated_at=_instant(row.get("updated"), zone),
         seen_at=_instant(row.get("seen"), zone),
-        source=_text(row.get("source")) or source,
+        source=origin,
         symbols=[symbol] if symbol is not None else symbols_in(row.get("symbols")),
-        id=_text(row.get("id")),
+        id=f"{origin}:{number}" if number else "",  # two vendors count from 1
         summary=_text(row.get("summary")),
         observed=bool(_text(row.get("seen"))),
     )
