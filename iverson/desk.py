@@ -29,17 +29,25 @@ class Desk:
     """One run's meeting place; made by whoever starts the run, handed to broker and strategy.
 
     Sessions before `first` are warm-up: nothing trades and nothing is noted. On `last` no entry
-    is made, because no bar is left to fill it.
+    is made by daily bars, because none is left to fill it; `within` sessions there are.
     """
 
     def __init__(
-        self, *, gate: Gate, account: Account, record: Record, first: date, last: date
+        self,
+        *,
+        gate: Gate,
+        account: Account,
+        record: Record,
+        first: date,
+        last: date,
+        within: bool = False,
     ) -> None:
         self.gate = gate
         self.account = account
         self.record = record
         self.first = first
         self.last = last
+        self.within = within
         self.broker: Any = None
         self.now: Moment | None = None
         self._book: Book | None = None
@@ -47,7 +55,11 @@ class Desk:
     @property
     def open_for_entries(self) -> bool:
         """Whether an entry decided now could still fill inside the run."""
-        return self.now is not None and self.first <= self.now.session < self.last
+        if self.now is None or self.now.session < self.first:
+            return False
+        if self.within and self.now.session == self.last:
+            return self.now.at < new_york().close_at(self.last)
+        return self.now.session < self.last
 
     @property
     def reducing(self) -> bool:

@@ -4,20 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import backtrader as bt
+from backtrader.lineiterator import LineIterator
 
 from iverson.desk import Desk, ranked
 from iverson.errors import ConfigError
 from iverson.execution.bracket import exit_at_close, make_bracket, open_bracket
 from iverson.market.calendar import new_york
-from iverson.market.moments import moment
+from iverson.market.moments import Moment, moment
 from iverson.model import Bracket, Signal, Verdict
 from iverson.signals.entry import Entry, Long, Short
 
 WARM_UP_PERIODS = 10  # RSI(14) is off by 0.7 points after 30 bars, by 0.001 after 140
 WARM_UP_RULES = 62  # sessions that the correlation rule looks back, and a return needs two closes
+SESSION_MINUTES = 390  # of a full session
 CLOSING_MINUTES = 5  # before the close: when minute bars decide on the time limit
 _CLOSING = ("time limit", "flatten")  # legs that leave a position by themselves
 
@@ -30,9 +33,15 @@ class Strategy(bt.Strategy):
 
     max_sessions: leave at the close of this session after entry (entry session = 0; None: never).
     entry_sessions: sessions after the decision during which the entry may fill.
+    entry_minutes: minutes after the decision during which it may (None: as entry_sessions says);
+        of bars within the session only.
+
+    `least_feed` names the feed without which its signals mean nothing: "delayed" (any will do),
+    "iex" (at once) or "sip" (at once and complete).
     """
 
-    params: Any = dict(max_sessions=3, entry_sessions=1, desk=None)
+    params: Any = dict(max_sessions=3, entry_sessions=1, entry_minutes=None, desk=None)
+    least_feed: str = "delayed"
 
     def __init__(self) -> None:
         self.entries: list[tuple[Any, tuple[Entry, ...]]] = []
@@ -41,9 +50,10 @@ class Strategy(bt.Strategy):
         self.factored = {data: "factor" in data.getlinealiases() for data in self.datas}
 
     def start(self) -> None:
-        """Refuse a strategy whose own `__init__` left out this class's."""
+        """Refuse a strategy whose own `__init__` left out this class's; note its warm-up."""
         if self._declares_entries() and "entries" not in vars(self):
             raise ConfigError(f"{type(self).__name__}.__init__ must call super().__init__() first")
+        self.ready_after: int = self.warm_up
 
     @property
     def desk(self) -> Desk:
@@ -101,7 +111,7 @@ class Strategy(bt.Strategy):
 
     def is_ready(self, data: Any) -> bool:
         """Whether a symbol printed this very bar and has its own warm-up behind it."""
-        return len(data) > self.warm_up and data.datetime[0] == self.datetime[0]
+        return len(data) > self.ready_after and data.datetime[0] == self.datetime[0]
 
     def _is_tradable(self, symbol: str) -> bool:
         return symbol in self.getdatanames() and self.is_ready(self.getdatabyname(symbol))
@@ -113,10 +123,9 @@ class Strategy(bt.Strategy):
     def open(self, verdict: Verdict) -> None:
         """Place the bracket of an approved verdict."""
         assert self.desk.now is not None
-        calendar = new_york()
-        last = calendar.offset(self.desk.now.session, self.p.entry_sessions)
-        bracket = make_bracket(verdict, valid_until=calendar.close_at(last))
-        data = self.getdatabyname(bracket.symbol)
+        data = self.getdatabyname(verdict.signal.symbol)
+        until = expiry(self.desk.now, self.p.entry_sessions, _minutes(self, data))
+        bracket = make_bracket(verdict, valid_until=until)
         open_bracket(
             self, data, bracket, verdict, exit_at_close=bracket.max_sessions == 0 and _daily(data)
         )
@@ -164,9 +173,37 @@ class Strategy(bt.Strategy):
     def warm_up(self) -> int:
         """Bars a symbol needs before it may trade; ten times the longest period, or more.
 
-        Override with a number of your own when your lines settle faster or slower.
+        An indicator of minute bars that looks back whole sessions says how many by an attribute
+        `warm_up_sessions`; they count as full ones. Override with a number of your own when your
+        lines settle faster or slower.
         """
-        return max(WARM_UP_RULES, WARM_UP_PERIODS * int(self._minperiod))
+        sessions = _sessions_behind(self) * _most_bars(self.datas)
+        return max(WARM_UP_RULES, WARM_UP_PERIODS * int(self._minperiod), sessions)
+
+
+def expiry(now: Moment, sessions: int, minutes: float | None) -> datetime:
+    """Return the last instant at which an entry decided now may fill."""
+    calendar = new_york()
+    close = calendar.close_at(calendar.offset(now.session, sessions))
+    return close if minutes is None else min(close, now.at + timedelta(minutes=minutes))
+
+
+def _minutes(strategy: Strategy, data: Any) -> float | None:
+    return None if _daily(data) else strategy.p.entry_minutes
+
+
+def _sessions_behind(owner: Any) -> int:
+    """Return the sessions that an owner's indicators, or their own, say they look back."""
+    parts = owner.getindicators() if isinstance(owner, LineIterator) else ()
+    return max((_sessions_behind(one) for one in parts), default=0) or int(
+        vars(owner).get("warm_up_sessions", 0)
+    )
+
+
+def _most_bars(datas: Iterable[Any]) -> int:
+    """Return how many bars a full session has, of the data that has most."""
+    lengths = (1 if _daily(data) else -(-SESSION_MINUTES // data._compression) for data in datas)
+    return max(lengths, default=1)
 
 
 def _as_entries(strategy: Strategy, data: Any) -> tuple[Entry, ...]:

@@ -13,7 +13,13 @@ from iverson.market.calendar import Calendar
 
 
 def assemble(
-    frame: pd.DataFrame, actions: pd.DataFrame, calendar: Calendar, *, symbol: str, interval: str
+    frame: pd.DataFrame,
+    actions: pd.DataFrame,
+    calendar: Calendar,
+    *,
+    symbol: str,
+    interval: str,
+    feed: str = "",
 ) -> Bars:
     """Build the bars of one symbol, with the split factor and the dividends of each bar.
 
@@ -23,6 +29,7 @@ def assemble(
         volume and, for intraday bars, `at` (tz-aware UTC or naive UTC, right edge)
     actions : the actions table; other symbols' rows are ignored
     calendar : gives the closing instant, which is `at` of a daily bar
+    feed : where the prices were seen, in words
 
     `BadBars` when the rows are not increasing in time or hold a price that is not above 0.
     """
@@ -45,5 +52,6 @@ def assemble(
         session=session.copy(),
         factor=adjust.split_factor(session, own),
         dividend=adjust.dividends_per_bar(session, own),
+        feed=feed,
         **columns,
     )

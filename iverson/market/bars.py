@@ -23,6 +23,7 @@ from iverson.errors import BadBars
 
 Floats = NDArray[np.float64]
 DAILY = "1d"
+_WORDS = ("symbol", "interval", "feed")  # fields that are no columns
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Bars:
 
     Shapes: every array (n,). `session` is datetime64[D], `at` datetime64[ns] in UTC. `dividend`
     is cash a share (raw dollars) on the first bar of the ex-session, 0 elsewhere. Prices are
-    never NaN here; `BadBars` otherwise.
+    never NaN here; `BadBars` otherwise. `feed` says in words where the prices were seen ("iex",
+    "SYNTHETIC"; "": unknown) and goes wherever the bars go.
     """
 
     symbol: str
@@ -45,11 +47,12 @@ class Bars:
     volume: Floats
     factor: Floats
     dividend: Floats
+    feed: str = ""
 
     def __post_init__(self) -> None:
         n = len(self.at)
         for column in fields(self):
-            if column.name in ("symbol", "interval"):
+            if column.name in _WORDS:
                 continue
             values = getattr(self, column.name)
             if values.shape != (n,):
@@ -79,12 +82,12 @@ class Bars:
         span = f"{self.session[0]}..{self.session[-1]}" if len(self) else "empty"
         return f"Bars({self.symbol!r}, {self.interval!r}, {len(self)} bars, {span})"
 
-    def __getitem__(self, rows: slice) -> Bars:
-        """Return the bars of a slice; `factor` keeps the basis of the whole history."""
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> Bars:
+        """Return some bars, in time; `factor` keeps the basis of the whole history."""
         columns: dict[str, Any] = {
             column.name: getattr(self, column.name)[rows]
             for column in fields(self)
-            if column.name not in ("symbol", "interval")
+            if column.name not in _WORDS
         }
         return replace(self, **columns)
 
@@ -93,7 +96,7 @@ class Bars:
         """SHA-256 of the symbol, the interval and every column, hexadecimal."""
         total = hashlib.sha256(f"{self.symbol}|{self.interval}".encode())
         for column in fields(self):
-            if column.name in ("symbol", "interval"):
+            if column.name in _WORDS:
                 continue
             total.update(np.ascontiguousarray(getattr(self, column.name)).tobytes())
         return total.hexdigest()
@@ -103,7 +106,7 @@ class Bars:
         columns = {
             column.name: getattr(self, column.name)
             for column in fields(self)
-            if column.name not in ("symbol", "interval", "at")
+            if column.name not in (*_WORDS, "at")
         }
         index = pd.DatetimeIndex(self.at, name="at").tz_localize("UTC")
         return pd.DataFrame(columns, index=index)

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Backtrader's date numbers as instants and sessions; one lookup a bar."""
+"""Backtrader's date numbers as instants and sessions, one lookup a bar; intervals as its own."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import backtrader as bt
 
 from iverson.market.calendar import new_york
+from iverson.market.intervals import minutes
 
 
 class Moment(NamedTuple):
@@ -27,3 +28,11 @@ def moment(number: float) -> Moment:
     calendar = new_york()
     session = calendar.session_of(at)
     return Moment(at, session, calendar.ordinal(session))
+
+
+def timeframe(interval: str) -> dict[str, Any]:
+    """Return an interval as the parameters of a Backtrader feed."""
+    length = minutes(interval)
+    if length is None:
+        return {"timeframe": bt.TimeFrame.Days}
+    return {"timeframe": bt.TimeFrame.Minutes, "compression": length}

@@ -28,6 +28,7 @@ from iverson.market.assembly import assemble
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
 from iverson.market.faults import Fault
+from iverson.market.feeds import is_synthetic, joined
 from iverson.market.files import ColumnFile, Columns, ParquetFile, replace_file
 from iverson.market.intervals import canonical
 
@@ -72,7 +73,12 @@ class Store:
         """Return the bars with split factor and dividends; `MissingBars` if there are none."""
         frame = self.rows(symbol, interval)
         return assemble(
-            frame, self.actions(symbol), new_york(), symbol=symbol, interval=canonical(interval)
+            frame,
+            self.actions(symbol),
+            new_york(),
+            symbol=symbol,
+            interval=canonical(interval),
+            feed=str(self.passport(symbol, interval)["feed"]),
         )
 
     def rows(self, symbol: str, interval: str = DAILY) -> pd.DataFrame:
@@ -123,13 +129,18 @@ class Store:
         revise : whether rows and actions that differ from the stored ones replace them
 
         `BadBars` when a stored row or action would change without `revise`, when two rows of one
-        stamp differ, or when the rows are no bars; nothing is written then.
+        stamp differ, when SYNTHETIC and real bars would meet, or when the rows are no bars; nothing
+        is written then.
         """
         length = canonical(interval)
         path = self._bars(symbol, length)
         key = "session" if length == DAILY else "at"
         new = _tidy(frame, symbol, key)
         old = self.rows(symbol, length) if path.is_file() else new.iloc[:0]
+        if len(old):
+            before = str(self.passport(symbol, length)["feed"])
+            _refuse_mixing(symbol, length, before, feed)
+            feed = joined([before, feed])
         merged, revised, unchanged = _merge(old, new, key, symbol=symbol, revise=revise)
         listed = self._merged_actions(symbol, actions, revise=revise)
         bars = assemble(merged, listed, new_york(), symbol=symbol, interval=length)
@@ -208,6 +219,17 @@ def missing(symbol: str, known: list[str], *, where: str, interval: str) -> Miss
     return MissingBars(
         f"{symbol} has no {interval} bars in {where}; {hint} "
         "Others can be imported with `iverson bars import`"
+    )
+
+
+def _refuse_mixing(symbol: str, interval: str, before: str, feed: str) -> None:
+    """Refuse to put bars of a market and bars made by a computer into one file."""
+    if is_synthetic(before) == is_synthetic(feed):
+        return
+    stored, new = ("SYNTHETIC", "real") if is_synthetic(before) else ("real", "SYNTHETIC")
+    raise BadBars(
+        f"{symbol}: the stored {interval} bars are {stored} and these are {new}; "
+        "give them a store of their own with --store"
     )
 
 

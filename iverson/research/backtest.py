@@ -27,7 +27,7 @@ from iverson.execution.groups import Carried
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
 from iverson.market.history import DailyHistory
-from iverson.market.intervals import minutes
+from iverson.market.moments import timeframe
 from iverson.model import Reading, Trade, Verdict
 from iverson.monitoring.record import EquityRow, Record
 from iverson.monitoring.recorder import Recorder
@@ -155,10 +155,7 @@ class Feed:
     def data(self, rows: slice) -> ArrayData:
         """Return a fresh feed over some rows."""
         columns = {name: column[rows] for name, column in self.columns.items()}
-        if self.bars.interval == DAILY:
-            return ArrayData(dataname=columns, timeframe=bt.TimeFrame.Days)
-        length = minutes(self.bars.interval)
-        return ArrayData(dataname=columns, timeframe=bt.TimeFrame.Minutes, compression=length)
+        return ArrayData(dataname=columns, **timeframe(self.bars.interval))
 
 
 @dataclass(frozen=True)
@@ -167,6 +164,11 @@ class Prepared:
 
     feeds: Mapping[str, Feed]
     history: DailyHistory
+
+    @property
+    def interval(self) -> str:
+        """The interval of the bars, one for all symbols; daily when there are none."""
+        return interval_of({symbol: feed.bars for symbol, feed in self.feeds.items()})
 
     @classmethod
     def of(cls, bars: Mapping[str, Bars]) -> Prepared:
@@ -197,7 +199,9 @@ def simulate(
     ConfigError: the strategy raised an error.
     """
     opening = opening or Opening(cash=setup.cash)
-    warm_up = warm_up_bars(setup.strategy, setup.params, tuple(prepared.feeds))
+    warm_up = warm_up_bars(
+        setup.strategy, setup.params, tuple(prepared.feeds), interval=prepared.interval
+    )
     windows = windows_of(prepared, first, last, warm_up)
     ends = [
         float(prepared.feeds[symbol].numbers[rows.stop - 1]) for symbol, rows in windows.items()
@@ -207,7 +211,8 @@ def simulate(
     builder = opening.builder.copy() if opening.builder else TradeBuilder(new_york().ordinal)
     account = Account(opening.state, history=prepared.history, release_after=RELEASE_AFTER)
     gate = Gate(setup.rules, setup.sizing)
-    desk = Desk(gate=gate, account=account, record=record, first=first, last=last)
+    within = prepared.interval != DAILY
+    desk = Desk(gate=gate, account=account, record=record, first=first, last=last, within=within)
     broker = EquityBroker(
         cash=opening.cash,
         costs=setup.costs,
@@ -275,8 +280,17 @@ def first_ready(bars: Mapping[str, Bars], first: date, last: date, warm_up: int)
     return max(first, min(ready))
 
 
+def interval_of(bars: Mapping[str, Bars]) -> str:
+    """Return the interval of a run's bars, that of the first symbol; daily when there are none."""
+    return next((one.interval for one in bars.values()), DAILY)
+
+
 def warm_up_bars(
-    strategy: type[Strategy], params: Mapping[str, Any], symbols: tuple[str, ...]
+    strategy: type[Strategy],
+    params: Mapping[str, Any],
+    symbols: tuple[str, ...],
+    *,
+    interval: str = DAILY,
 ) -> int:
     """Return how many bars a strategy wants before it trades, with these parameters.
 
@@ -286,7 +300,7 @@ def warm_up_bars(
     with blamed(strategy, params):
         plans = plans_of(strategy)
         plans.make_room()
-        return plans.plan(params, symbols).warm_up
+        return plans.plan(params, symbols, interval).warm_up
 
 
 def _python(value: Any) -> Any:

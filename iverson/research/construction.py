@@ -20,6 +20,8 @@ import numpy as np
 
 from iverson.engine import once
 from iverson.engine.feed import ArrayData, columns_of
+from iverson.market.bars import DAILY
+from iverson.market.moments import timeframe
 from iverson.strategy import Strategy
 
 ANY = ""  # the name of the symbol that stands for all
@@ -62,28 +64,34 @@ def construct(
 
 
 def over_nothing(
-    strategy: type[Strategy], params: Mapping[str, Any], symbols: tuple[str, ...]
+    strategy: type[Strategy],
+    params: Mapping[str, Any],
+    symbols: tuple[str, ...],
+    interval: str = DAILY,
 ) -> Any:
     """Return a strategy made over symbols without a bar."""
-    return construct(strategy, params, {symbol: ArrayData(**_empty()) for symbol in symbols})
+    feeds = {symbol: ArrayData(**_empty(interval)) for symbol in symbols}
+    return construct(strategy, params, feeds)
 
 
-def over_any(strategy: type[Strategy], params: Mapping[str, Any]) -> Any | None:
+def over_any(
+    strategy: type[Strategy], params: Mapping[str, Any], interval: str = DAILY
+) -> Any | None:
     """Return a strategy made over one symbol that stands for all; None: it looks at more."""
     sight = _Sight()
     cls: Any = strategy  # Backtrader's comparisons hide from mypy that it is hashable
     watched = _watched(cls)
     watched.sight = _Symbol.sight = sight
     try:
-        made = construct(watched, params, {ANY: _Symbol(**_empty())})
+        made = construct(watched, params, {ANY: _Symbol(**_empty(interval))})
     finally:
         watched.sight = _Symbol.sight = None
     return None if sight.beyond else made
 
 
-def _empty() -> dict[str, Any]:
+def _empty(interval: str) -> dict[str, Any]:
     columns = columns_of(datetime=np.empty(0), **{name: np.empty(0) for name in _COLUMNS})
-    return {"dataname": columns, "timeframe": bt.TimeFrame.Days}
+    return {"dataname": columns, **timeframe(interval)}
 
 
 # -- what a strategy looks at ----------------------------------------------------------------------

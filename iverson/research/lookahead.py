@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from iverson.market.bars import Bars
 from iverson.market.moments import moment
-from iverson.research.backtest import Feed, Setup, first_ready, warm_up_bars
+from iverson.research.backtest import Feed, Setup, first_ready, interval_of, warm_up_bars
 from iverson.research.lookahead_bars import acted, changed, cut, frame_changed
 from iverson.research.lookahead_compare import Difference, differences, place
 from iverson.research.lookahead_frames import Frames
@@ -91,7 +91,7 @@ def check_lookahead(
     MissingBars: no symbol has bars beyond its warm-up.
     """
     frames = Frames.of(setup.strategy, setup.params)
-    warm_up = warm_up_bars(setup.strategy, setup.params, tuple(bars))
+    warm_up = warm_up_bars(setup.strategy, setup.params, tuple(bars), interval=interval_of(bars))
     first = first_ready(bars, first, last, warm_up)
     watched = Watched(setup, frames, first=first, last=last)
     feeds = {symbol: Feed(one) for symbol, one in bars.items()}

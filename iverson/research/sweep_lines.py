@@ -18,6 +18,7 @@ import backtrader as bt
 import numpy as np
 from numpy.typing import NDArray
 
+from iverson.market.bars import DAILY
 from iverson.research.construction import construct, over_any, over_nothing
 from iverson.research.kernel_state import Floats
 from iverson.research.sweep_memo import Memo, Unnamed, children
@@ -96,13 +97,15 @@ class Plans:
         self.memo = Memo()
         self.trusted = False
 
-    def plan(self, params: Mapping[str, Any], symbols: tuple[str, ...]) -> Plan:
+    def plan(
+        self, params: Mapping[str, Any], symbols: tuple[str, ...], interval: str = DAILY
+    ) -> Plan:
         """Return the plan of one set; raises whatever constructing the strategy raises."""
-        key = repr(sorted(params.items()))
+        key = f"{interval} {sorted(params.items())!r}"
         if key not in self._alone:
             made = None
             try:
-                made = over_any(self._strategy, params)
+                made = over_any(self._strategy, params, interval)
             except Exception:  # noqa: BLE001 (raised again below, by the strategy as it is)
                 made = None
             self._alone[key] = None if made is None else self._planned(made, alone=True)
@@ -110,7 +113,7 @@ class Plans:
         if found is not None:
             return found
         if (key, symbols) not in self._known:
-            made = over_nothing(self._strategy, params, symbols)
+            made = over_nothing(self._strategy, params, symbols, interval)
             self._known[key, symbols] = self._planned(made, alone=False)
         return self._known[key, symbols]
 
