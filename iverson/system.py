@@ -19,6 +19,7 @@ from iverson.research.backtest import (
     Prepared,
     Setup,
     first_ready,
+    interval_of,
     parameters_of,
     simulate,
     warm_up_bars,
@@ -125,9 +126,11 @@ class System:
         from iverson.research.trials import remember, trial, where
 
         setup = self._setup(params)
-        bars = self.load()
+        bars, noted = self._ready()
         asked, last = asked_range(bars, start, end)
-        warm_up = warm_up_bars(setup.strategy, setup.params, tuple(bars))
+        warm_up = warm_up_bars(
+            setup.strategy, setup.params, tuple(bars), interval=interval_of(bars)
+        )
         first = first_ready(bars, asked, last, warm_up)
         outcome = simulate(setup, Prepared.of(bars), first=first, last=last)
         refuse_faults(outcome.record, setup.strategy, setup.params)
@@ -142,7 +145,7 @@ class System:
             passport=passport,
             start=outcome.start,
             warm_up=warm_up,
-            notes=(*warm_up_notes(bars, outcome.traded, warm_up, asked, first), *problems),
+            notes=(*noted, *warm_up_notes(bars, outcome.traded, warm_up, asked, first), *problems),
         )
         if journal is not None:
             journal_run(run, journal)
@@ -221,7 +224,7 @@ class System:
             trials=trials,
             space=space,
         )
-        bars = self.load()
+        bars, noted = self._ready()
         first, last = asked_range(bars, start, end)
         results, judged, begin = walk_forward(
             setup, bars, plan,
@@ -243,6 +246,7 @@ class System:
             passport=passport,
             known=known,
             notes=(
+                *noted,
                 *warm_up_notes(bars, tuple(traded), warm_up, first, begin),
                 *([f"searched bar by bar, not by the kernel: {why}"] if why else []),
                 *([purge_meaning(plan.purge)] if plan.purge < gap else []),
@@ -270,7 +274,32 @@ class System:
     # -- its parts -----------------------------------------------------------------------------
 
     def load(self) -> dict[str, Bars]:
-        """Return the bars of the symbols, in their order."""
+        """Return the bars of the symbols, in their order, those within regular hours.
+
+        Raises
+        ------
+        Refused: they are of a lesser feed than the strategy needs (`least_feed`).
+        """
+        bars, _ = self._ready()
+        return bars
+
+    def _ready(self) -> tuple[dict[str, Bars], tuple[str, ...]]:
+        """Return the bars to run on, and what there is to note about them."""
+        from iverson.market.feeds import admit
+        from iverson.market.hours import regular_hours
+        from iverson.market.source import feed_words
+
+        loaded = self._loaded()
+        words = feed_words(loaded, store=self.store)
+        noted = admit(words, self.strategy.least_feed, owner=self.strategy.__name__)
+        bars = {symbol: regular_hours(one) for symbol, one in loaded.items()}
+        left_out = sum(len(one) - len(bars[symbol]) for symbol, one in loaded.items())
+        notes = [noted] if noted else []
+        if left_out:
+            notes.append(f"{left_out:,} bars outside regular hours are left out")
+        return bars, tuple(notes)
+
+    def _loaded(self) -> dict[str, Bars]:
         if self.bars is not None:
             absent = [symbol for symbol in self.symbols if symbol not in self.bars]
             if absent:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`iverson bars`: import, check, list and adjust bars.
+"""`iverson bars`: import, check, list, adjust and synthesize bars.
 
 Every command imports what it needs when it runs, so that `iverson --help` stays quick.
 """
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from iverson.cli.synthesize import synthesize
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from iverson.market.readers import Rows
     from iverson.market.store import Store
 
-app = typer.Typer(help="Import, check, list and adjust bars.", no_args_is_help=True)
+app = typer.Typer(help="Import, check, list, adjust and synthesize bars.", no_args_is_help=True)
+app.command("synthesize")(synthesize)
 
 REFUSED = 1
 

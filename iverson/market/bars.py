@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, fields, replace
+from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -90,6 +91,12 @@ class Bars:
             if column.name not in _WORDS
         }
         return replace(self, **columns)
+
+    def between(self, first: date, last: date) -> Bars:
+        """Return the bars of the sessions from `first` to `last`, both included."""
+        start = int(np.searchsorted(self.session, np.datetime64(first, "D")))
+        end = int(np.searchsorted(self.session, np.datetime64(last, "D"), side="right"))
+        return self[start:end]
 
     @cached_property
     def digest(self) -> str:

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from iverson.errors import ConfigError, Refused
+
 FEEDS = ("delayed", "iex", "sip")
 SYNTHETIC = "SYNTHETIC"
 MADE_UP = "SYNTHETIC bars, made by a computer: no result on them says anything about a market"
@@ -41,6 +43,32 @@ def serves(words: str, least: str) -> bool | None:
     if feed is None or is_synthetic(words):
         return None
     return FEEDS.index(feed) >= FEEDS.index(least)
+
+
+def admit(words: str, least: str, *, owner: str) -> str | None:
+    """Return what there is to note about bars of a feed that a strategy may run on, if anything.
+
+    Raises
+    ------
+    Refused: the feed is a lesser one than the strategy, `owner`, needs.
+    ConfigError: `least` is no feed.
+    """
+    if least not in FEEDS:
+        raise ConfigError(f"least_feed of {owner} is {least!r}; expected one of {', '.join(FEEDS)}")
+    if is_synthetic(words):
+        return MADE_UP
+    answer = serves(words, least)
+    if answer is False:
+        raise Refused(
+            f"{owner} needs at least the feed {least!r} and these bars are of {words!r}: its "
+            "signals mean nothing on them; import or fetch bars of another feed"
+        )
+    if answer is None and least != FEEDS[0]:
+        return (
+            f"{owner} needs at least the feed {least!r}, and which feed these bars are of is not "
+            "known; say so with `iverson bars import --feed`"
+        )
+    return None
 
 
 def joined(words: Iterable[str]) -> str:

@@ -118,6 +118,11 @@ def passport(bars: Mapping[str, Bars], *, store: Store | Path | str | None = Non
     )
 
 
+def feed_words(bars: Mapping[str, Bars], *, store: Store | Path | str | None = None) -> str:
+    """Return what a passport of these bars would say of their feed."""
+    return joined(_origin(symbol, one, _shelf(store))[1] for symbol, one in bars.items())
+
+
 def _shelf(store: Store | Path | str | None) -> Store:
     if isinstance(store, Store):
         return store

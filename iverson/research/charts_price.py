@@ -25,6 +25,7 @@ from iverson.research.charts_style import (
     date_axis,
     days,
     make_figure,
+    marking,
     styled,
 )
 
@@ -45,6 +46,7 @@ EXITS: dict[str, tuple[str, str]] = {
 }
 
 
+@marking
 def price_chart(
     result: Run | WalkForward,
     symbol: str | None = None,
