@@ -64,7 +64,7 @@ class Desk:
     @property
     def reducing(self) -> bool:
         """Whether a halt in force asks that positions be left."""
-        return self.book().state == "reducing"
+        return bool(self.account.halts) and self.book().state == "reducing"
 
     def begin_bar(self, number: float) -> bool:
         """Take in a bar that closed: equity, halts that end, halts that begin. False in warm-up."""
@@ -75,6 +75,8 @@ class Desk:
             return False
         for halt, reason in self.account.mark(at, session, self.broker.getvalue()):
             self.record.add(Release(at, session, halt.rule, reason))
+        if self.gate.is_calm(*self.account.numbers):
+            return True
         for halt in self.gate.halts(self.book()):
             self.account.add(halt)
             self.record.add(halt)

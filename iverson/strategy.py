@@ -54,6 +54,10 @@ class Strategy(bt.Strategy):
         if self._declares_entries() and "entries" not in vars(self):
             raise ConfigError(f"{type(self).__name__}.__init__ must call super().__init__() first")
         self.ready_after: int = self.warm_up
+        once = self.cerebro._dorunonce  # noqa: SLF001 (Backtrader's: lines are there as a whole)
+        self.confidences = {
+            data: _lines(entries) if once else None for data, entries in self.entries
+        }
 
     @property
     def desk(self) -> Desk:
@@ -96,6 +100,10 @@ class Strategy(bt.Strategy):
         now = self.desk.now
         assert now is not None
         for data, entries in self.entries:
+            # on most bars no entry is wanted, and nothing else has to be asked
+            confidences = self.confidences[data]
+            if confidences is not None and not any(line[0] for line in confidences):
+                continue
             if not self.is_ready(data):
                 continue
             for entry in entries:
@@ -158,6 +166,8 @@ class Strategy(bt.Strategy):
             return False
         assert self.desk.now is not None
         age = self.desk.now.ordinal - moment(group.entered).ordinal
+        if age + 1 < bracket.max_sessions:  # no lead is longer
+            return False
         return age >= bracket.max_sessions - self._lead(group.data)
 
     def _lead(self, data: Any) -> int:
@@ -204,6 +214,14 @@ def _most_bars(datas: Iterable[Any]) -> int:
     """Return how many bars a full session has, of the data that has most."""
     lengths = (1 if _daily(data) else -(-SESSION_MINUTES // data._compression) for data in datas)
     return max(lengths, default=1)
+
+
+def _lines(entries: tuple[Entry, ...]) -> list[Any] | None:
+    """Return the confidence lines of some entries; None when one is no line."""
+    found = [entry.confidence for entry in entries]
+    if not all(isinstance(one, bt.linebuffer.LineRoot) for one in found):
+        return None
+    return [one if isinstance(one, bt.linebuffer.LineBuffer) else one.lines[0] for one in found]
 
 
 def _as_entries(strategy: Strategy, data: Any) -> tuple[Entry, ...]:

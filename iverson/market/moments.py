@@ -21,7 +21,7 @@ class Moment(NamedTuple):
     ordinal: int
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 18)  # more than the minutes of two years: a search walks them over and over
 def moment(number: float) -> Moment:
     """Return the moment of a bar's date number; daily bars carry their session's close."""
     at: datetime = bt.num2date(number).replace(tzinfo=UTC)

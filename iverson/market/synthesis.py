@@ -158,7 +158,8 @@ def _folded(path: Floats, day: _Day) -> Floats:
     if reach == 0:
         return np.full(len(path), day.low)
     beyond = np.mod(path - day.low, 2.0 * reach)
-    return np.asarray(day.low + np.minimum(beyond, 2.0 * reach - beyond), dtype=np.float64)
+    folded: Floats = np.minimum(beyond, 2.0 * reach - beyond)
+    return folded + day.low
 
 
 def _volumes(volume: float, n: int, random: np.random.Generator) -> Floats:
