@@ -158,8 +158,7 @@ def _folded(path: Floats, day: _Day) -> Floats:
     if reach == 0:
         return np.full(len(path), day.low)
     beyond = np.mod(path - day.low, 2.0 * reach)
-    folded: Floats = np.minimum(beyond, 2.0 * reach - beyond)
-    return folded + day.low
+    return np.asarray(day.low + np.minimum(beyond, 2.0 * reach - beyond), np.float64)
 
 
 def _volumes(volume: float, n: int, random: np.random.Generator) -> Floats:
@@ -169,7 +168,7 @@ def _volumes(volume: float, n: int, random: np.random.Generator) -> Floats:
     whole = np.floor(volume)
     each = 1.0 if whole >= n else 0.0
     so_far = np.floor((whole - each * n) * (share / share[-1]))
-    volumes = np.diff(so_far, prepend=0.0) + each
+    volumes: Floats = np.diff(so_far, prepend=0.0) + each
     volumes[-1] += volume - whole
     return volumes
 
@@ -177,18 +176,18 @@ def _volumes(volume: float, n: int, random: np.random.Generator) -> Floats:
 def _smile(n: int, edge: float) -> Floats:
     """Return a parabola over n minutes: 1 in the middle, `edge` at both ends."""
     across = np.linspace(-1.0, 1.0, n)
-    return np.asarray(1.0 + (edge - 1.0) * across**2)
+    return np.asarray(1.0 + (edge - 1.0) * across**2, np.float64)
 
 
 def _on_grid(prices: Floats, day: _Day) -> Floats:
     """Round prices to cents, within the day's high and low, which may lie between two."""
-    return np.asarray(np.clip(np.round(prices, 2), day.low, day.high), dtype=np.float64)
+    return np.asarray(np.clip(np.round(prices, 2), day.low, day.high), np.float64)
 
 
 def _refuse_impossible(daily: Bars) -> None:
     outside = np.maximum(daily.open, daily.close) > daily.high
     outside |= np.minimum(daily.open, daily.close) < daily.low
-    unknown = ~(daily.volume >= 0)
+    unknown = ~((daily.volume >= 0) & np.isfinite(daily.volume))
     for wrong, words in ((outside, "opens or closes outside its range"), (unknown, "no volume")):
         if wrong.any():
             raise BadBars(

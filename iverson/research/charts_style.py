@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from iverson.errors import ConfigError
-from iverson.market.feeds import SYNTHETIC
+from iverson.market.feeds import SYNTHETIC, is_synthetic
 
 try:
     import matplotlib as mpl
@@ -119,9 +119,11 @@ def marked(words: str) -> Iterator[None]:
 
 
 def mark_of(thing: Any) -> str:
-    """Return what pictures of a result, or of one of its tables, have to be marked with."""
+    """Return what pictures of a result, of one of its tables, or of bars are marked with."""
     passport = getattr(thing, "passport", None)
-    if passport is not None and passport.is_synthetic:
+    if (passport is not None and passport.is_synthetic) or is_synthetic(
+        str(getattr(thing, "feed", ""))
+    ):
         return MARK
     return str(getattr(thing, "attrs", {}).get("mark", ""))
 
