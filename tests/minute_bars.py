@@ -82,3 +82,20 @@ def clock_at(minute: int) -> str:
 def with_volume(bars: Bars, volume: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Bars:
     """Return the bars with another volume."""
     return replace(bars, volume=volume)
+
+
+def summed(bars: Bars, length: int) -> Bars:
+    """Longer bars out of minutes."""
+    rows = {name: getattr(bars, name).reshape(-1, length) for name in (*NAMES, "volume")}
+    last = bars[np.arange(length - 1, len(bars), length)]
+    return replace(
+        last,
+        interval=f"{length}m",
+        open=rows["open"][:, 0].copy(),
+        high=rows["high"].max(axis=1),
+        low=rows["low"].min(axis=1),
+        volume=rows["volume"].sum(axis=1),
+    )
+
+
+NAMES = ("open", "high", "low", "close", "volume")
