@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from iverson.desk import Desk
 from iverson.engine.cerebro import LeanCerebro
-from iverson.engine.feed import ArrayData, columns_of, day_numbers
+from iverson.engine.feed import ArrayData, columns_of, numbers_of
 from iverson.errors import ConfigError, MissingBars, UnknownParameter
 from iverson.execution.account import Account, AccountState
 from iverson.execution.costs import Costs
@@ -132,7 +132,7 @@ class Feed:
     def __init__(self, bars: Bars, numbers: NDArray[np.float64] | None = None) -> None:
         self.bars = bars
         if numbers is None:  # else those of `bars.at`, which take longest
-            numbers = day_numbers(bars.at.astype("datetime64[us]").tolist())
+            numbers = numbers_of(bars.at)
         self.numbers = numbers
         self.columns = columns_of(
             datetime=numbers,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from iverson.engine.feed import day_numbers
+from iverson.engine.feed import numbers_of
 from iverson.errors import ConfigError
 from iverson.market.bars import Bars
 from iverson.market.calendar import NEW_YORK, new_york
@@ -53,7 +53,7 @@ def day_chart(bars: Bars, session: date | str, *, opening: int = 30, until: int 
         raise ConfigError(f"{bars.symbol} has no bars on {day}, or none of a session before it")
     before = int(np.searchsorted(bars.session, np.datetime64(day)))
     known = bars[max(0, before - 1) : before + len(shown)]  # a close before, for the range to count
-    numbers = day_numbers(known.at.astype("datetime64[us]").tolist())
+    numbers = numbers_of(known.at)
     prices = (known.open, known.high, known.low, known.close, known.volume)
     rule = Rule.of(opening, length, until=until, sessions=1)
     found = {

@@ -10,8 +10,10 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from iverson.engine.feed import ArrayData, columns_of, day_numbers, line_array
+from iverson.engine.feed import ArrayData, columns_of, day_numbers, line_array, numbers_of
 from iverson.execution.equity_broker import EquityBroker
 from iverson.research.backtest import Feed
 from iverson.testing import bars
@@ -146,3 +148,22 @@ def test_resampled_bars_carry_the_factor_and_add_up_the_dividends(how: dict[str,
     assert [row[3] for row in seen[:2]] == [103.0, 110.0]
     assert seen[0] == (100.0, 103.0, 100.0, 103.0, 4e6, 1.0, 0.75)
     assert seen[1][5:] == (2.0, 0.0)
+
+
+@given(
+    st.lists(st.datetimes(DAYS[0].replace(year=1900), DAYS[0].replace(year=2100)), min_size=1)
+    | st.lists(
+        st.builds(
+            lambda day, minute: DAYS[0] + timedelta(days=day - 20_000, minutes=minute),
+            st.integers(0, 30_000),
+            st.integers(0, 1439),
+        ),
+        min_size=1,
+    )
+)
+def test_numbers_of_an_array_are_backtraders_to_the_bit(instants: list[datetime]) -> None:
+    array = np.array(instants, dtype="datetime64[ns]")
+    expected = [bt.date2num(at) for at in instants]
+
+    assert numbers_of(array).tolist() == expected
+    assert day_numbers(instants).tolist() == expected
