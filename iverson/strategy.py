@@ -33,8 +33,8 @@ class Strategy(bt.Strategy):
 
     max_sessions: leave at the close of this session after entry (entry session = 0; None: never).
     entry_sessions: sessions after the decision during which the entry may fill.
-    entry_minutes: minutes after the decision during which it may (None: as entry_sessions says);
-        of bars within the session only.
+    entry_minutes: minutes after the decision during which it may, those of the next bar at least
+        (None: as entry_sessions says); of bars within the session only.
 
     `least_feed` names the feed without which its signals mean nothing: "delayed" (any will do),
     "iex" (at once) or "sip" (at once and complete).
@@ -132,7 +132,8 @@ class Strategy(bt.Strategy):
         """Place the bracket of an approved verdict."""
         assert self.desk.now is not None
         data = self.getdatabyname(verdict.signal.symbol)
-        until = expiry(self.desk.now, self.p.entry_sessions, _minutes(self, data))
+        length = None if _daily(data) else data._compression
+        until = expiry(self.desk.now, self.p.entry_sessions, self.p.entry_minutes, bar=length)
         bracket = make_bracket(verdict, valid_until=until)
         open_bracket(
             self, data, bracket, verdict, exit_at_close=bracket.max_sessions == 0 and _daily(data)
@@ -191,15 +192,17 @@ class Strategy(bt.Strategy):
         return max(WARM_UP_RULES, WARM_UP_PERIODS * int(self._minperiod), sessions)
 
 
-def expiry(now: Moment, sessions: int, minutes: float | None) -> datetime:
-    """Return the last instant at which an entry decided now may fill."""
+def expiry(now: Moment, sessions: int, minutes: float | None, *, bar: int | None) -> datetime:
+    """Return the last instant at which an entry decided now may fill.
+
+    `bar` is the minutes of a bar, None of a daily one, which `minutes` do not concern. What would
+    expire within the next bar waits for its end, or nothing could ever fill.
+    """
     calendar = new_york()
     close = calendar.close_at(calendar.offset(now.session, sessions))
-    return close if minutes is None else min(close, now.at + timedelta(minutes=minutes))
-
-
-def _minutes(strategy: Strategy, data: Any) -> float | None:
-    return None if _daily(data) else strategy.p.entry_minutes
+    if minutes is None or bar is None:
+        return close
+    return min(close, now.at + timedelta(minutes=max(minutes, bar)))
 
 
 def _sessions_behind(owner: Any) -> int:

@@ -81,6 +81,18 @@ def test_entry_waits_so_many_minutes_the_last_one_included(minutes: int, fills: 
         assert told(outcome, "entry")[-1] == ("expired", DAYS[2], "10:33")
 
 
+def test_entry_waits_for_the_next_bar_however_long_that_is() -> None:
+    lower = {(DAYS[2], "13:45"): (PRICE, PRICE, PRICE - 1.5, PRICE)}
+    days = sessions_from(date(2024, 6, 20), 11)
+    bars = quiet(days, length=15, rows=lower)
+    outcome = go(bars, clock="13:30", limit=PRICE - 1, entry_minutes=5, max_sessions=0)
+
+    assert [(fill.leg, clock_of(fill.at)) for fill in outcome.record.fills][:1] == [
+        ("entry", "13:45")
+    ]
+    assert follow(outcome.record.verdicts[0].signal, bars, entry_minutes=5).filled
+
+
 def test_entry_without_minutes_waits_to_the_end_of_the_next_session() -> None:
     outcome = go(quiet(DAYS), limit=PRICE - 1, max_sessions=0)
 

@@ -99,7 +99,7 @@ def follow(
         signal, bars, costs=per_share, through_ticks=through_ticks, reading=reading, until=until
     )
     now = Moment(signal.at, signal.session, new_york().ordinal(signal.session))
-    until_at = expiry(now, entry_sessions, None if bars.interval == DAILY else entry_minutes)
+    until_at = expiry(now, entry_sessions, entry_minutes, bar=minutes(bars.interval))
     return path.run(
         rule, np.datetime64(until_at.astimezone(UTC).replace(tzinfo=None)), at_open=at_open
     )
