@@ -9,7 +9,8 @@ Jain and Joh (The Dependence between Hourly Prices and Trading Volume, Journal o
 Quantitative Analysis 23, 1988, 269-283). A parabola stands for it here, a rough one.
 
 What real minutes have beside it they have not: jumps at news, gaps in the tape, minutes that
-remember each other. A breakout strategy earns on them what chance and the day's own range give it.
+remember each other. And a path that has to stay within the day's range turns back at its ends, so
+that what buys a breakout loses more often than on a free random walk.
 """
 
 from __future__ import annotations
