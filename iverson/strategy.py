@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import backtrader as bt
@@ -50,14 +51,20 @@ class Strategy(bt.Strategy):
         self.factored = {data: "factor" in data.getlinealiases() for data in self.datas}
 
     def start(self) -> None:
-        """Refuse a strategy whose own `__init__` left out this class's; note its warm-up."""
+        """Refuse a strategy whose own `__init__` left out this class's."""
         if self._declares_entries() and "entries" not in vars(self):
             raise ConfigError(f"{type(self).__name__}.__init__ must call super().__init__() first")
-        self.ready_after: int = self.warm_up
+
+    @cached_property
+    def ready_after(self) -> int:
+        """The warm-up, worked out once a run."""
+        return self.warm_up
+
+    @cached_property
+    def confidences(self) -> dict[Any, list[Any] | None]:
+        """The confidence lines of each data; None where they may be too short to be read."""
         once = self.cerebro._dorunonce  # noqa: SLF001 (Backtrader's: lines are there as a whole)
-        self.confidences = {
-            data: _lines(entries) if once else None for data, entries in self.entries
-        }
+        return {data: _lines(entries) if once else None for data, entries in self.entries}
 
     @property
     def desk(self) -> Desk:
@@ -208,9 +215,8 @@ def expiry(now: Moment, sessions: int, minutes: float | None, *, bar: int | None
 def _sessions_behind(owner: Any) -> int:
     """Return the sessions that an owner's indicators, or their own, say they look back."""
     parts = owner.getindicators() if isinstance(owner, LineIterator) else ()
-    return max((_sessions_behind(one) for one in parts), default=0) or int(
-        vars(owner).get("warm_up_sessions", 0)
-    )
+    own = int(vars(owner).get("warm_up_sessions", 0))
+    return max([own, *(_sessions_behind(one) for one in parts)])
 
 
 def _most_bars(datas: Iterable[Any]) -> int:

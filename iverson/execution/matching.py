@@ -23,6 +23,7 @@ from iverson.market.moments import moment
 
 _MARKET, _CLOSE, _LIMIT = bt.Order.Market, bt.Order.Close, bt.Order.Limit
 _NEAR = 1e-6  # shares
+_WELL = 1e-4  # dollars: far above what float arithmetic loses, which fills forgive
 
 
 def match_bar(broker: Any, data: Any, bar: Quote) -> None:
@@ -35,7 +36,10 @@ def match_bar(broker: Any, data: Any, bar: Quote) -> None:
 
 
 def _out_of_reach(order: Any, bar: Quote) -> bool:
-    """Whether a bar comes nowhere near a plain limit or stop, so that nothing can happen to it."""
+    """Whether a bar comes nowhere near a plain limit or stop, so that nothing can happen to it.
+
+    The open counts too: faulty bars open beyond their own high or low.
+    """
     kind = order.exectype
     if kind == _LIMIT:
         falls = order.isbuy()
@@ -44,7 +48,9 @@ def _out_of_reach(order: Any, bar: Quote) -> bool:
     else:
         return False
     price = order.created.price
-    return bool(bar.low > price if falls else bar.high < price)
+    if falls:
+        return bool(min(bar.low, bar.open) > price + _WELL)
+    return bool(max(bar.high, bar.open) < price - _WELL)
 
 
 class _BarMatch:
