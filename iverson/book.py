@@ -124,7 +124,7 @@ class Book:
     @property
     def drawdown(self) -> float:
         """Fraction below the 30-day high, <= 0; NaN when either is unknown."""
-        return np.minimum(0.0, self.equity / self.high - 1.0) if self.high != 0 else 0.0
+        return drawdown(self.equity, self.high)
 
     @property
     def open_risk(self) -> float:
@@ -138,3 +138,11 @@ class Book:
         held = sum(position.notional for position in self.positions.values())
         waiting = sum(verdict.notional for verdict in self.pending.values())
         return max(0.0, self.equity - held - waiting)
+
+
+def drawdown(equity: float, high: float) -> float:
+    """Return the fraction that equity is below a high, <= 0; NaN when either is unknown."""
+    if high == 0:
+        return 0.0
+    fall = equity / high - 1.0
+    return fall if not fall >= 0.0 else 0.0  # NaN stays NaN

@@ -29,17 +29,25 @@ class Desk:
     """One run's meeting place; made by whoever starts the run, handed to broker and strategy.
 
     Sessions before `first` are warm-up: nothing trades and nothing is noted. On `last` no entry
-    is made, because no bar is left to fill it.
+    is made by daily bars, because none is left to fill it; `within` sessions there are.
     """
 
     def __init__(
-        self, *, gate: Gate, account: Account, record: Record, first: date, last: date
+        self,
+        *,
+        gate: Gate,
+        account: Account,
+        record: Record,
+        first: date,
+        last: date,
+        within: bool = False,
     ) -> None:
         self.gate = gate
         self.account = account
         self.record = record
         self.first = first
         self.last = last
+        self.within = within
         self.broker: Any = None
         self.now: Moment | None = None
         self._book: Book | None = None
@@ -47,12 +55,16 @@ class Desk:
     @property
     def open_for_entries(self) -> bool:
         """Whether an entry decided now could still fill inside the run."""
-        return self.now is not None and self.first <= self.now.session < self.last
+        if self.now is None or self.now.session < self.first:
+            return False
+        if self.within and self.now.session == self.last:
+            return self.now.at < new_york().close_at(self.last)
+        return self.now.session < self.last
 
     @property
     def reducing(self) -> bool:
         """Whether a halt in force asks that positions be left."""
-        return self.book().state == "reducing"
+        return bool(self.account.halts) and self.book().state == "reducing"
 
     def begin_bar(self, number: float) -> bool:
         """Take in a bar that closed: equity, halts that end, halts that begin. False in warm-up."""
@@ -63,6 +75,8 @@ class Desk:
             return False
         for halt, reason in self.account.mark(at, session, self.broker.getvalue()):
             self.record.add(Release(at, session, halt.rule, reason))
+        if self.gate.is_calm(*self.account.numbers):
+            return True
         for halt in self.gate.halts(self.book()):
             self.account.add(halt)
             self.record.add(halt)

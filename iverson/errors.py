@@ -9,6 +9,7 @@
     │   ├── BadBars           what was given is not bars
     │   └── StaleBars         wait, or fetch
     ├── BrokerUnavailable     try again later
+    ├── Refused               nothing is broken: what was asked may not be done
     ├── OrderRejected         carry on; it is recorded
     └── OutOfSync             halt; a person decides
 
@@ -60,6 +61,10 @@ class StaleBars(DataError):
 
 class BrokerUnavailable(IversonError):
     """The broker did not answer; the state of the last request is unknown."""
+
+
+class Refused(IversonError):
+    """What was asked may not be done; the command line ends with exit code 1."""
 
 
 class OrderRejected(IversonError):

@@ -4,20 +4,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, ClassVar
 
 import backtrader as bt
+from backtrader.lineiterator import LineIterator
 
 from iverson.desk import Desk, ranked
 from iverson.errors import ConfigError
 from iverson.execution.bracket import exit_at_close, make_bracket, open_bracket
 from iverson.market.calendar import new_york
-from iverson.market.moments import moment
+from iverson.market.moments import Moment, moment
 from iverson.model import Bracket, Signal, Verdict
 from iverson.signals.entry import Entry, Long, Short
 
 WARM_UP_PERIODS = 10  # RSI(14) is off by 0.7 points after 30 bars, by 0.001 after 140
 WARM_UP_RULES = 62  # sessions that the correlation rule looks back, and a return needs two closes
+SESSION_MINUTES = 390  # of a full session
 CLOSING_MINUTES = 5  # before the close: when minute bars decide on the time limit
 _CLOSING = ("time limit", "flatten")  # legs that leave a position by themselves
 
@@ -30,13 +34,17 @@ class Strategy(bt.Strategy):
 
     max_sessions: leave at the close of this session after entry (entry session = 0; None: never).
     entry_sessions: sessions after the decision during which the entry may fill.
+    entry_minutes: minutes after the decision during which it may, those of the next bar at least
+        (None: as entry_sessions says); of bars within the session only.
 
     `reads` names the lines it needs beside the prices, as ("news_score",); the system's `columns`
-    give them, and without them it is refused.
+    give them, and without them it is refused. `least_feed` names the feed without which its signals
+    mean nothing: "delayed" (any will do), "iex" (at once) or "sip" (at once and complete).
     """
 
     reads: ClassVar[tuple[str, ...]] = ()
-    params: Any = dict(max_sessions=3, entry_sessions=1, desk=None)
+    least_feed: ClassVar[str] = "delayed"
+    params: Any = dict(max_sessions=3, entry_sessions=1, entry_minutes=None, desk=None)
 
     def __init__(self) -> None:
         self.entries: list[tuple[Any, tuple[Entry, ...]]] = []
@@ -48,6 +56,17 @@ class Strategy(bt.Strategy):
         """Refuse a strategy whose own `__init__` left out this class's."""
         if self._declares_entries() and "entries" not in vars(self):
             raise ConfigError(f"{type(self).__name__}.__init__ must call super().__init__() first")
+
+    @cached_property
+    def ready_after(self) -> int:
+        """The warm-up, worked out once a run."""
+        return self.warm_up
+
+    @cached_property
+    def confidences(self) -> dict[Any, list[Any] | None]:
+        """The confidence lines of each data; None where they may be too short to be read."""
+        once = self.cerebro._dorunonce  # noqa: SLF001 (Backtrader's: lines are there as a whole)
+        return {data: _lines(entries) if once else None for data, entries in self.entries}
 
     @property
     def desk(self) -> Desk:
@@ -90,6 +109,10 @@ class Strategy(bt.Strategy):
         now = self.desk.now
         assert now is not None
         for data, entries in self.entries:
+            # on most bars no entry is wanted, and nothing else has to be asked
+            confidences = self.confidences[data]
+            if confidences is not None and not any(line[0] for line in confidences):
+                continue
             if not self.is_ready(data):
                 continue
             for entry in entries:
@@ -105,7 +128,7 @@ class Strategy(bt.Strategy):
 
     def is_ready(self, data: Any) -> bool:
         """Whether a symbol printed this very bar and has its own warm-up behind it."""
-        return len(data) > self.warm_up and data.datetime[0] == self.datetime[0]
+        return len(data) > self.ready_after and data.datetime[0] == self.datetime[0]
 
     def _is_tradable(self, symbol: str) -> bool:
         return symbol in self.getdatanames() and self.is_ready(self.getdatabyname(symbol))
@@ -117,10 +140,10 @@ class Strategy(bt.Strategy):
     def open(self, verdict: Verdict) -> None:
         """Place the bracket of an approved verdict."""
         assert self.desk.now is not None
-        calendar = new_york()
-        last = calendar.offset(self.desk.now.session, self.p.entry_sessions)
-        bracket = make_bracket(verdict, valid_until=calendar.close_at(last))
-        data = self.getdatabyname(bracket.symbol)
+        data = self.getdatabyname(verdict.signal.symbol)
+        length = None if _daily(data) else data._compression
+        until = expiry(self.desk.now, self.p.entry_sessions, self.p.entry_minutes, bar=length)
+        bracket = make_bracket(verdict, valid_until=until)
         open_bracket(
             self, data, bracket, verdict, exit_at_close=bracket.max_sessions == 0 and _daily(data)
         )
@@ -153,6 +176,8 @@ class Strategy(bt.Strategy):
             return False
         assert self.desk.now is not None
         age = self.desk.now.ordinal - moment(group.entered).ordinal
+        if age + 1 < bracket.max_sessions:  # no lead is longer
+            return False
         return age >= bracket.max_sessions - self._lead(group.data)
 
     def _lead(self, data: Any) -> int:
@@ -168,9 +193,46 @@ class Strategy(bt.Strategy):
     def warm_up(self) -> int:
         """Bars a symbol needs before it may trade; ten times the longest period, or more.
 
-        Override with a number of your own when your lines settle faster or slower.
+        An indicator of minute bars that looks back whole sessions says how many by an attribute
+        `warm_up_sessions`; they count as full ones. Override with a number of your own when your
+        lines settle faster or slower.
         """
-        return max(WARM_UP_RULES, WARM_UP_PERIODS * int(self._minperiod))
+        sessions = _sessions_behind(self) * _most_bars(self.datas)
+        return max(WARM_UP_RULES, WARM_UP_PERIODS * int(self._minperiod), sessions)
+
+
+def expiry(now: Moment, sessions: int, minutes: float | None, *, bar: int | None) -> datetime:
+    """Return the last instant at which an entry decided now may fill.
+
+    `bar` is the minutes of a bar, None of a daily one, which `minutes` do not concern. What would
+    expire within the next bar waits for its end, or nothing could ever fill.
+    """
+    calendar = new_york()
+    close = calendar.close_at(calendar.offset(now.session, sessions))
+    if minutes is None or bar is None:
+        return close
+    return min(close, now.at + timedelta(minutes=max(minutes, bar)))
+
+
+def _sessions_behind(owner: Any) -> int:
+    """Return the sessions that an owner's indicators, or their own, say they look back."""
+    parts = owner.getindicators() if isinstance(owner, LineIterator) else ()
+    own = int(vars(owner).get("warm_up_sessions", 0))
+    return max([own, *(_sessions_behind(one) for one in parts)])
+
+
+def _most_bars(datas: Iterable[Any]) -> int:
+    """Return how many bars a full session has, of the data that has most."""
+    lengths = (1 if _daily(data) else -(-SESSION_MINUTES // data._compression) for data in datas)
+    return max(lengths, default=1)
+
+
+def _lines(entries: tuple[Entry, ...]) -> list[Any] | None:
+    """Return the confidence lines of some entries; None when one is no line."""
+    found = [entry.confidence for entry in entries]
+    if not all(isinstance(one, bt.linebuffer.LineRoot) for one in found):
+        return None
+    return [one if isinstance(one, bt.linebuffer.LineBuffer) else one.lines[0] for one in found]
 
 
 def _as_entries(strategy: Strategy, data: Any) -> tuple[Entry, ...]:

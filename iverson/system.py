@@ -21,6 +21,7 @@ from iverson.research.backtest import (
     Prepared,
     Setup,
     first_ready,
+    interval_of,
     parameters_of,
     simulate,
     warm_up_bars,
@@ -130,9 +131,11 @@ class System:
         from iverson.research.trials import remember, trial, where
 
         setup = self._setup(params)
-        bars, sources = self._loaded()
+        bars, sources, noted = self._ready()
         asked, last = asked_range(bars, start, end)
-        warm_up = warm_up_bars(setup.strategy, setup.params, tuple(bars))
+        warm_up = warm_up_bars(
+            setup.strategy, setup.params, tuple(bars), interval=interval_of(bars)
+        )
         first = first_ready(bars, asked, last, warm_up)
         outcome = simulate(setup, Prepared.of(bars), first=first, last=last)
         refuse_faults(outcome.record, setup.strategy, setup.params)
@@ -147,7 +150,7 @@ class System:
             passport=passport,
             start=outcome.start,
             warm_up=warm_up,
-            notes=(*warm_up_notes(bars, outcome.traded, warm_up, asked, first), *problems),
+            notes=(*noted, *warm_up_notes(bars, outcome.traded, warm_up, asked, first), *problems),
         )
         if journal is not None:
             journal_run(run, journal)
@@ -226,7 +229,7 @@ class System:
             trials=trials,
             space=space,
         )
-        bars, sources = self._loaded()
+        bars, sources, noted = self._ready()
         first, last = asked_range(bars, start, end)
         results, judged, begin = walk_forward(
             setup, bars, plan,
@@ -248,6 +251,7 @@ class System:
             passport=passport,
             known=known,
             notes=(
+                *noted,
                 *warm_up_notes(bars, tuple(traded), warm_up, first, begin),
                 *([f"searched bar by bar, not by the kernel: {why}"] if why else []),
                 *([purge_meaning(plan.purge)] if plan.purge < gap else []),
@@ -266,7 +270,7 @@ class System:
         """
         from iverson.research.checked import check_and_note
 
-        bars = self._bars()
+        bars, _ = self._admitted()
         first, last = asked_range(bars, start, end)
         return check_and_note(
             self._setup({}), bars, first=first, last=last, sources=self._sources(),
@@ -276,16 +280,40 @@ class System:
     # -- its parts -----------------------------------------------------------------------------
 
     def load(self) -> dict[str, Bars]:
-        """Return the bars of the symbols, in their order, with the system's columns."""
-        return self._loaded()[0]
+        """Return the bars of the symbols, in their order, with the system's columns.
 
-    def _loaded(self) -> tuple[dict[str, Bars], tuple[Source, ...]]:
+        Those within regular hours.
+
+        Raises
+        ------
+        Refused: they are of a lesser feed than the strategy needs (`least_feed`).
+        """
+        return self._ready()[0]
+
+    def _ready(self) -> tuple[dict[str, Bars], tuple[Source, ...], tuple[str, ...]]:
+        """Return the bars to run on, what their columns are made of, and what there is to note."""
+        bars, noted = self._admitted()
         sources = self._sources()
-        return attach(self._bars(), sources), sources
+        return attach(bars, sources), sources, noted
 
     def _sources(self) -> tuple[Source, ...]:
         folder = Path(self.store or stores.DEFAULT)
         return tuple(one.opened(self.symbols, folder) for one in self.columns)
+
+    def _admitted(self) -> tuple[dict[str, Bars], tuple[str, ...]]:
+        from iverson.market.feeds import admit
+        from iverson.market.hours import regular_hours
+        from iverson.market.source import feed_words
+
+        loaded = self._bars()
+        words = feed_words(loaded, store=self.store)
+        noted = admit(words, self.strategy.least_feed, owner=self.strategy.__name__)
+        bars = {symbol: regular_hours(one) for symbol, one in loaded.items()}
+        left_out = sum(len(one) - len(bars[symbol]) for symbol, one in loaded.items())
+        notes = [noted] if noted else []
+        if left_out:
+            notes.append(f"{left_out:,} bars outside regular hours are left out")
+        return bars, tuple(notes)
 
     def _bars(self) -> dict[str, Bars]:
         if self.bars is not None:

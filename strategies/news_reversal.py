@@ -17,7 +17,7 @@ class NewsReversal(iv.Strategy):
     """
 
     reads = ("bad_news_score", "bad_news_sources", "bad_news_age", "bad_news_price")
-    feeds = ("iex", "sip")  # fifteen minutes late, the news is in the price
+    least_feed = "iex"  # fifteen minutes late, the news is in the price
     params = dict(worst=-0.5, patience=3, fall=1.5, stop_atrs=2.0, back=0.6, max_sessions=3)
 
     def entry(self, data):

@@ -18,6 +18,7 @@ from iverson.errors import (
     MissingBars,
     OrderRejected,
     OutOfSync,
+    Refused,
     StaleBars,
     UnknownParameter,
 )
@@ -30,6 +31,7 @@ PARENTS = {
     BadBars: DataError,
     StaleBars: DataError,
     BrokerUnavailable: IversonError,
+    Refused: IversonError,
     OrderRejected: IversonError,
     OutOfSync: IversonError,
 }

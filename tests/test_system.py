@@ -80,7 +80,7 @@ def test_unknown_parameter_is_answered_with_did_you_mean() -> None:
 
 
 def test_desk_is_handed_over_by_the_run_and_no_parameter() -> None:
-    with pytest.raises(UnknownParameter, match="'desk'; it has entry_sessions, max_sessions"):
+    with pytest.raises(UnknownParameter, match="'desk'; it has entry_minutes, entry_sessions"):
         SYSTEM.with_params(desk=1)
 
 

@@ -28,6 +28,7 @@ from iverson.cli.output import (
     csv_text,
     json_text,
     one_format,
+    say_made_up,
     write_whole,
 )
 
@@ -63,6 +64,7 @@ def backtest(  # noqa: PLR0917 (typer passes them by name)
         journal_run(run, journal)
     if plot is not None and picture is not None:
         write_whole(plot, picture)
+    say_made_up(run, aloud=as_csv or as_json)
     if as_csv:
         typer.echo(csv_text(run.trades), nl=False)
     elif as_json:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`iverson bars`: fetch, import, check, list, adjust and convert bars.
+"""`iverson bars`: fetch, import, check, list, adjust, convert and synthesize bars.
 
 Every command imports what it needs when it runs, so that `iverson --help` stays quick.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from iverson.cli import bars_fetch
+from iverson.cli.synthesize import synthesize
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
     from iverson.market.readers import Rows
     from iverson.market.store import Store
 
-app = typer.Typer(help="Fetch, import, check, list and adjust bars.", no_args_is_help=True)
+app = typer.Typer(
+    help="Fetch, import, check, list, adjust and synthesize bars.", no_args_is_help=True
+)
 app.command("fetch")(bars_fetch.fetch)
+app.command("synthesize")(synthesize)
 
 REFUSED = 1
 

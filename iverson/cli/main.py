@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from iverson.cli import backtest, bars, check, journal, news, report, walk_forward
-from iverson.errors import IversonError
+from iverson.errors import IversonError, Refused
 
 DONE, REFUSED, BROKEN, STOPPED = 0, 1, 2, 130
 
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             traceback.print_exception(error)
         _tell(error)
-        code = BROKEN
+        code = REFUSED if isinstance(error, Refused) else BROKEN
     if code == STOPPED:
         typer.echo("iverson: stopped", err=True)
     raise SystemExit(code or DONE)

@@ -13,12 +13,22 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from iverson.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PICTURES = (".png", ".svg", ".pdf")
+
+
+def say_made_up(result: Any, *, aloud: bool) -> None:
+    """Say on standard error what tables for machines leave out: that the bars were made up."""
+    from iverson.market.feeds import MADE_UP
+
+    if aloud and result.passport.is_synthetic:
+        typer.echo(f"iverson: {MADE_UP}", err=True)
 
 
 def one_format(*, as_csv: bool, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from iverson.monitoring.tables import dollars
 from iverson.research.lint import lint
-from iverson.research.results import HEADLINE, by_rule
+from iverson.research.results import HEADLINE, by_rule, titled
 
 if TYPE_CHECKING:
     from iverson.monitoring.measured import Metric
@@ -30,7 +30,7 @@ def walk_forward_tables(result: WalkForward) -> None:
     console = Console(highlight=False, markup=False)
     console.print(fold_table(result))
     console.print(chosen_table(result))
-    strategy, symbols = result.setup.strategy.__name__, ", ".join(result.bars)
+    strategy, symbols = titled(result), ", ".join(result.bars)
     console.print(metric_table(result.metrics, title=f"Out-of-sample, {strategy} on {symbols}"))
     console.print(luck_table(result.luck))
     ambiguous = int(result.trades["ambiguous"].sum())

@@ -26,7 +26,14 @@ from iverson.cli.loading import (
     configured,
     load_system,
 )
-from iverson.cli.output import check_journal, check_report, csv_text, json_text, one_format
+from iverson.cli.output import (
+    check_journal,
+    check_report,
+    csv_text,
+    json_text,
+    one_format,
+    say_made_up,
+)
 
 if TYPE_CHECKING:
     from iverson.research.walk_result import WalkForward
@@ -155,6 +162,7 @@ def walk_forward(  # noqa: PLR0917 (typer passes them by name)
 
 
 def _show(result: WalkForward, page: Path, took: float, *, as_csv: bool, as_json: bool) -> None:
+    say_made_up(result, aloud=as_csv or as_json)
     if as_csv:
         typer.echo(csv_text(result.folds, index=True), nl=False)
         return

@@ -100,6 +100,18 @@ class Account:
             self._high_since = self._session
         return halt
 
+    @property
+    def halts(self) -> tuple[Halt, ...]:
+        """The halts noted so far and not ended."""
+        return tuple(self._halts)
+
+    @property
+    def numbers(self) -> tuple[float, float, float]:
+        """Equity, equity at the previous close and the 30-day high, as in the book."""
+        assert self._session is not None
+        previous = self._previous_close
+        return self._equity, math.nan if previous is None else previous, self._high(self._session)
+
     def book(
         self,
         *,
@@ -111,14 +123,14 @@ class Account:
         """Return the immutable snapshot that rules and sizing read."""
         assert self.at is not None
         assert self._session is not None
-        previous = self._previous_close
+        equity, previous, high = self.numbers
         return Book(
             at=self.at,
             session=self._session,
             cash=cash,
-            equity=self._equity,
-            equity_at_previous_close=math.nan if previous is None else previous,
-            high=self._high(self._session),
+            equity=equity,
+            equity_at_previous_close=previous,
+            high=high,
             history=self._history,
             positions=MappingProxyType(dict(positions)),
             pending=MappingProxyType(dict(pending)),

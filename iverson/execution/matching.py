@@ -23,12 +23,34 @@ from iverson.market.moments import moment
 
 _MARKET, _CLOSE, _LIMIT = bt.Order.Market, bt.Order.Close, bt.Order.Limit
 _NEAR = 1e-6  # shares
+_WELL = 1e-4  # dollars: far above what float arithmetic loses, which fills forgive
 
 
 def match_bar(broker: Any, data: Any, bar: Quote) -> None:
     """Match the working orders of one symbol against the bar it just printed."""
-    if bar.volume != 0:  # nothing traded: nothing fills, nothing is triggered
+    if bar.volume == 0:  # nothing traded: nothing fills, nothing is triggered
+        return
+    orders = [o for g in broker.groups.values() if g.data is data for o in g.orders]
+    if not all(_out_of_reach(order, bar) for order in orders if order.alive()):
         _BarMatch(broker, data, bar).run()
+
+
+def _out_of_reach(order: Any, bar: Quote) -> bool:
+    """Whether a bar comes nowhere near a plain limit or stop, so that nothing can happen to it.
+
+    The open counts too: faulty bars open beyond their own high or low.
+    """
+    kind = order.exectype
+    if kind == _LIMIT:
+        falls = order.isbuy()
+    elif kind == bt.Order.Stop and not order.triggered:
+        falls = not order.isbuy()
+    else:
+        return False
+    price = order.created.price
+    if falls:
+        return bool(min(bar.low, bar.open) > price + _WELL)
+    return bool(max(bar.high, bar.open) < price - _WELL)
 
 
 class _BarMatch:

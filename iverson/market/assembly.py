@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -16,7 +14,13 @@ from iverson.market.files import Columns
 
 
 def assemble(
-    frame: pd.DataFrame, actions: pd.DataFrame, calendar: Calendar, *, symbol: str, interval: str
+    frame: pd.DataFrame,
+    actions: pd.DataFrame,
+    calendar: Calendar,
+    *,
+    symbol: str,
+    interval: str,
+    feed: str = "",
 ) -> Bars:
     """Build the bars of one symbol, with the split factor and the dividends of each bar.
 
@@ -26,6 +30,7 @@ def assemble(
         volume and, for intraday bars, `at` (tz-aware UTC or naive UTC, right edge)
     actions : the actions table; other symbols' rows are ignored
     calendar : gives the closing instant, which is `at` of a daily bar
+    feed : where the prices were seen, in words
 
     `BadBars` when the rows are not increasing in time or hold a price that is not above 0.
     """
@@ -38,11 +43,17 @@ def assemble(
         stamps = pd.DatetimeIndex(frame["at"])
         naive = stamps.tz_convert("UTC").tz_localize(None) if stamps.tz is not None else stamps
         columns["at"] = naive.to_numpy().astype("datetime64[ns]")
-    return assemble_columns(columns, actions, calendar, symbol=symbol, interval=interval)
+    return assemble_columns(columns, actions, calendar, symbol=symbol, interval=interval, feed=feed)
 
 
 def assemble_columns(
-    columns: Columns, actions: pd.DataFrame, calendar: Calendar, *, symbol: str, interval: str
+    columns: Columns,
+    actions: pd.DataFrame,
+    calendar: Calendar,
+    *,
+    symbol: str,
+    interval: str,
+    feed: str = "",
 ) -> Bars:
     """Build the bars of one symbol of its columns, which become theirs and read-only.
 
@@ -67,4 +78,5 @@ def assemble_columns(
         volume=columns["volume"],
         factor=factor,
         dividend=dividend,
+        feed=feed,
     )

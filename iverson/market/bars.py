@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -25,7 +26,7 @@ from iverson.errors import BadBars
 
 Floats = NDArray[np.float64]
 DAILY = "1d"
-_NO_COLUMNS = ("symbol", "interval", "extra")
+_NO_COLUMNS = ("symbol", "interval", "feed", "extra")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Bars:
 
     Shapes: every array (n,). `session` is datetime64[D], `at` datetime64[ns] in UTC. `dividend`
     is cash a share (raw dollars) on the first bar of the ex-session, 0 elsewhere. Prices are
-    never NaN here; `BadBars` otherwise. `extra` may be NaN where nothing is known.
+    never NaN here; `BadBars` otherwise. `extra` may be NaN where nothing is known. `feed` says in
+    words where the prices were seen ("iex", "SYNTHETIC"; "": unknown) and goes wherever they go.
     """
 
     symbol: str
@@ -48,6 +50,7 @@ class Bars:
     volume: Floats
     factor: Floats
     dividend: Floats
+    feed: str = ""
     extra: Mapping[str, Floats] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -81,11 +84,17 @@ class Bars:
         span = f"{self.session[0]}..{self.session[-1]}" if len(self) else "empty"
         return f"Bars({self.symbol!r}, {self.interval!r}, {len(self)} bars, {span})"
 
-    def __getitem__(self, rows: slice) -> Bars:
-        """Return the bars of a slice; `factor` keeps the basis of the whole history."""
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> Bars:
+        """Return some bars, in time; `factor` keeps the basis of the whole history."""
         columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in _columns()}
         extra = {name: values[rows] for name, values in self.extra.items()}
         return replace(self, **columns, extra=extra)
+
+    def between(self, first: date, last: date) -> Bars:
+        """Return the bars of the sessions from `first` to `last`, both included."""
+        start = int(np.searchsorted(self.session, np.datetime64(first, "D")))
+        end = int(np.searchsorted(self.session, np.datetime64(last, "D"), side="right"))
+        return self[start:end]
 
     @cached_property
     def digest(self) -> str:

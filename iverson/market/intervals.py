@@ -30,6 +30,12 @@ def minutes(interval: str) -> int | None:
     )
 
 
+def bars_a_session(interval: str) -> int:
+    """Return how many bars a full session of 390 minutes has at most, 1 of daily ones."""
+    length = minutes(interval)
+    return 1 if length is None else -(-_LONGEST // length)
+
+
 def name(length: int) -> str:
     """Return the one spelling of an intraday interval: 60 minutes are "1h", 90 are "90m"."""
     return f"{length // 60}h" if length % 60 == 0 else f"{length}m"

@@ -60,7 +60,7 @@ def actions() -> pd.DataFrame:
 @lru_cache(maxsize=16)
 def _bars(symbol: str) -> Bars:
     own = rows().loc[rows()["symbol"] == symbol]
-    return assemble(own, actions(), new_york(), symbol=symbol, interval=DAILY)
+    return assemble(own, actions(), new_york(), symbol=symbol, interval=DAILY, feed=FEED)
 
 
 def _read(name: str) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from iverson.market import sample
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
 from iverson.market.checks_sessions import missing_sessions
+from iverson.market.feeds import is_synthetic, joined
 from iverson.market.intervals import canonical
 from iverson.market.store import Store, missing
 
@@ -41,6 +42,11 @@ class Passport:
     gaps: Mapping[str, int]
     digest: str
     columns: str = ""
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether any of the bars were made by a computer."""
+        return is_synthetic(f"{self.source} {self.feed}")
 
     def rows(self) -> list[tuple[str, str]]:
         """Return (label, text) pairs in the order to print them."""
@@ -99,17 +105,17 @@ def passport(bars: Mapping[str, Bars], *, store: Store | Path | str | None = Non
         raise BadBars(f"bars of several intervals ({', '.join(sorted(intervals))}); expected one")
     interval = intervals.pop()
     symbols = tuple(sorted(bars))
-    origins = [_origin(symbol, interval, _shelf(store)) for symbol in symbols]
+    origins = [_origin(symbol, bars[symbol], _shelf(store)) for symbol in symbols]
     total = hashlib.sha256()
     for symbol in symbols:
         total.update(bars[symbol].digest.encode())
     calendar = new_york()
     return Passport(
-        source=_joined(origin[0] for origin in origins),
+        source=joined(origin[0] for origin in origins),
         symbols=symbols,
         interval=interval,
-        feed=_joined(origin[1] for origin in origins),
-        adjustment=_joined(origin[2] for origin in origins),
+        feed=joined(origin[1] for origin in origins),
+        adjustment=joined(origin[2] for origin in origins),
         first=str(min(own.session[0] for own in bars.values())),
         last=str(max(own.session[-1] for own in bars.values())),
         bars={symbol: len(bars[symbol]) for symbol in symbols},
@@ -118,25 +124,26 @@ def passport(bars: Mapping[str, Bars], *, store: Store | Path | str | None = Non
     )
 
 
+def feed_words(bars: Mapping[str, Bars], *, store: Store | Path | str | None = None) -> str:
+    """Return what a passport of these bars would say of their feed."""
+    return joined(_origin(symbol, one, _shelf(store))[1] for symbol, one in bars.items())
+
+
 def _shelf(store: Store | Path | str | None) -> Store:
     if isinstance(store, Store):
         return store
     return Store() if store is None else Store(store)
 
 
-def _origin(symbol: str, interval: str, shelf: Store) -> tuple[str, str, str]:
+def _origin(symbol: str, bars: Bars, shelf: Store) -> tuple[str, str, str]:
+    interval = bars.interval
     if symbol in shelf.symbols(interval):
         record = shelf.passport(symbol, interval)
         adjustment = RAW if record["adjustment"] == "raw" else str(record["adjustment"])
-        return (
-            str(record["source"]) or str(shelf.path),
-            str(record["feed"]) or "unknown",
-            adjustment,
-        )
-    if interval == DAILY and symbol in sample.names():
-        return sample.SOURCE, sample.FEED, RAW
-    return "in memory", "unknown", RAW
-
-
-def _joined(words: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(words))
+        source, feed = str(record["source"]) or str(shelf.path), str(record["feed"])
+    elif interval == DAILY and symbol in sample.names():
+        source, feed, adjustment = sample.SOURCE, sample.FEED, RAW
+    else:
+        source, feed, adjustment = "in memory", "", RAW
+    # what the bars themselves say goes first: they may be others than those of the store
+    return source, bars.feed or feed or "unknown", adjustment

@@ -111,6 +111,7 @@ class Store:
             new_york(),
             symbol=symbol,
             interval=canonical(interval),
+            feed=str(self.passport(symbol, interval)["feed"]),
         )
 
     def rows(self, symbol: str, interval: str = DAILY) -> pd.DataFrame:
@@ -188,9 +189,9 @@ class Store:
             is kept in the revisions
         seen : the instant for the revisions; None reads the clock
 
-        `BadBars` when a stored row or action would change without `revise`, when feeds or
-        adjustments would mix, when two rows of one stamp differ, or when the rows are no bars;
-        nothing is written then.
+        `BadBars` when a stored row or action would change without `revise`, when feeds (SYNTHETIC
+        is one) or adjustments would mix, when two rows of one stamp differ, or when the rows are
+        no bars; nothing is written then.
         """
         length = canonical(interval)
         key = "session" if length == DAILY else "at"

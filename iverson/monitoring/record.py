@@ -18,7 +18,11 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class EquityRow:
-    """The account at one instant: dollars, positions at market."""
+    """The account at the end of a session: dollars, positions at market.
+
+    `positions` is the most that were held at any bar of the session, so that a system which is flat
+    at every close still counts as exposed.
+    """
 
     at: datetime
     session: date

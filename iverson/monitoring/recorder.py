@@ -11,6 +11,7 @@ from typing import Any
 
 import backtrader as bt
 
+from iverson.market.calendar import new_york
 from iverson.market.moments import Moment, moment
 from iverson.model import CashFlow, Fill, OrderEvent, OrderSide
 from iverson.monitoring.record import EquityRow, Record
@@ -29,7 +30,11 @@ _FILLED = (bt.Order.Partial, bt.Order.Completed)
 
 
 class Recorder(bt.Analyzer):
-    """Writes into `record`; `since` is the first date number that counts (warm-up is not noted)."""
+    """Writes into `record`; `since` is the first date number that counts (warm-up is not noted).
+
+    The account is noted once a session, whatever the bars: as it was at its last one, with the most
+    positions that were held at any.
+    """
 
     params = (("record", None), ("builder", None), ("since", float("-inf")))
 
@@ -37,12 +42,14 @@ class Recorder(bt.Analyzer):
         self.record: Record = self.p.record
         self.builder: TradeBuilder = self.p.builder
         self._plain: dict[int, str] = {}
+        self._mark: EquityRow | None = None  # of a session that may not be over
 
     def notify_order(self, order: Any) -> None:
         """Note a change of an order's state and the fills that came with it."""
         status = _STATUS.get(order.status)
         if status is None:
             return
+        self._end_session(before=order.data.datetime[0])
         if self.record.full:
             number = order.created.dt if status == "accepted" else order.executed.dt
             when = moment(number or order.created.dt)
@@ -107,6 +114,7 @@ class Recorder(bt.Analyzer):
     def next(self) -> None:
         """Note the account once a bar, after the strategy has acted."""
         number = self.strategy.datetime[0]
+        self._end_session(before=number)
         self._flows(before=number)
         if number < self.p.since:
             return
@@ -114,7 +122,21 @@ class Recorder(bt.Analyzer):
         broker = self.strategy.broker
         cash, equity = broker.getcash(), broker.getvalue()
         held = sum(1 for position in broker.positions.values() if position.size)
-        self.record.add(EquityRow(when.at, when.session, cash, equity, equity - cash, held))
+        most = held if self._mark is None else max(held, self._mark.positions)
+        self._mark = EquityRow(when.at, when.session, cash, equity, equity - cash, most)
+        if when.at >= new_york().close_at(when.session):
+            self.stop()
+
+    def stop(self) -> None:
+        """Note the account as it was last."""
+        if self._mark is not None:
+            self.record.add(self._mark)
+            self._mark = None
+
+    def _end_session(self, *, before: float) -> None:
+        """Note a session that ended without a bar at its close, before what comes after it."""
+        if self._mark is not None and moment(before).session > self._mark.session:
+            self.stop()
 
     prenext = nextstart = next  # noqa: A003 (Backtrader's name)
 

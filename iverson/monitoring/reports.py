@@ -10,6 +10,7 @@ from typing import Any
 
 from iverson.book import Halt
 from iverson.errors import DataError
+from iverson.market.feeds import MADE_UP, is_synthetic
 from iverson.model import CashFlow, Fill, Trade, Verdict
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import EquityRow, Record, RunRow
@@ -25,6 +26,11 @@ class Report:
     run: RunRow
     record: Record
     metrics: Summary
+
+    @property
+    def feed(self) -> str:
+        """What the bars are, in the words of their passport."""
+        return str(self.run.parameters.get("feed", "unknown"))
 
     @property
     def denials(self) -> dict[str, int]:
@@ -59,6 +65,7 @@ class Report:
             "strategy": self.run.strategy,
             "stage": self.run.stage.value,
             "symbols": list(self.run.symbols),
+            "feed": self.feed,
             "first": self.record.equity[0].session,
             "last": self.record.equity[-1].session,
             "start": self.run.cash,
@@ -85,6 +92,7 @@ class Report:
         """Return the report as plain lines."""
         rows, trades = self.record.equity, self.record.trades
         lines = [
+            *([MADE_UP, ""] if is_synthetic(self.feed) else []),
             f"{self.run.strategy} on {', '.join(self.run.symbols)}",
             f"{self.run.stage.value.replace('_', '-')}, run {self.name}",
             f"{rows[0].session} to {rows[-1].session}",

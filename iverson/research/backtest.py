@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from iverson.desk import Desk
 from iverson.engine.cerebro import LeanCerebro
-from iverson.engine.day_numbers import day_numbers_of
-from iverson.engine.feed import ArrayData, columns_of, with_lines
+from iverson.engine.feed import ArrayData, columns_of, numbers_of, with_lines
 from iverson.errors import ConfigError, MissingBars, UnknownParameter
 from iverson.execution.account import Account, AccountState
 from iverson.execution.costs import Costs
@@ -28,7 +27,7 @@ from iverson.execution.groups import Carried
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
 from iverson.market.history import DailyHistory
-from iverson.market.intervals import minutes
+from iverson.market.moments import timeframe
 from iverson.model import Reading, Trade, Verdict
 from iverson.monitoring.record import EquityRow, Record
 from iverson.monitoring.recorder import Recorder
@@ -132,8 +131,8 @@ class Feed:
 
     def __init__(self, bars: Bars, numbers: NDArray[np.float64] | None = None) -> None:
         self.bars = bars
-        if numbers is None:
-            numbers = day_numbers_of(bars.at)
+        if numbers is None:  # else those of `bars.at`, which take longest
+            numbers = numbers_of(bars.at)
         self.numbers = numbers
         self.columns = columns_of(
             datetime=numbers,
@@ -158,12 +157,7 @@ class Feed:
     def data(self, rows: slice) -> ArrayData:
         """Return a fresh feed over some rows."""
         columns = {name: column[rows] for name, column in self.columns.items()}
-        if self.bars.interval == DAILY:
-            frame: dict[str, Any] = {"timeframe": bt.TimeFrame.Days}
-        else:
-            length = minutes(self.bars.interval)
-            frame = {"timeframe": bt.TimeFrame.Minutes, "compression": length}
-        feed: ArrayData = self.kind(dataname=columns, **frame)
+        feed: ArrayData = self.kind(dataname=columns, **timeframe(self.bars.interval))
         return feed
 
 
@@ -173,6 +167,11 @@ class Prepared:
 
     feeds: Mapping[str, Feed]
     history: DailyHistory
+
+    @property
+    def interval(self) -> str:
+        """The interval of the bars, one for all symbols; daily when there are none."""
+        return interval_of({symbol: feed.bars for symbol, feed in self.feeds.items()})
 
     @classmethod
     def of(cls, bars: Mapping[str, Bars]) -> Prepared:
@@ -206,7 +205,9 @@ def simulate(
         setup.strategy, {symbol: feed.bars for symbol, feed in prepared.feeds.items()}
     )
     opening = opening or Opening(cash=setup.cash)
-    warm_up = warm_up_bars(setup.strategy, setup.params, tuple(prepared.feeds))
+    warm_up = warm_up_bars(
+        setup.strategy, setup.params, tuple(prepared.feeds), interval=prepared.interval
+    )
     windows = windows_of(prepared, first, last, warm_up)
     ends = [
         float(prepared.feeds[symbol].numbers[rows.stop - 1]) for symbol, rows in windows.items()
@@ -216,7 +217,8 @@ def simulate(
     builder = opening.builder.copy() if opening.builder else TradeBuilder(new_york().ordinal)
     account = Account(opening.state, history=prepared.history, release_after=RELEASE_AFTER)
     gate = Gate(setup.rules, setup.sizing)
-    desk = Desk(gate=gate, account=account, record=record, first=first, last=last)
+    within = prepared.interval != DAILY
+    desk = Desk(gate=gate, account=account, record=record, first=first, last=last, within=within)
     broker = EquityBroker(
         cash=opening.cash,
         costs=setup.costs,
@@ -284,8 +286,17 @@ def first_ready(bars: Mapping[str, Bars], first: date, last: date, warm_up: int)
     return max(first, min(ready))
 
 
+def interval_of(bars: Mapping[str, Bars]) -> str:
+    """Return the interval of a run's bars, that of the first symbol; daily when there are none."""
+    return next((one.interval for one in bars.values()), DAILY)
+
+
 def warm_up_bars(
-    strategy: type[Strategy], params: Mapping[str, Any], symbols: tuple[str, ...]
+    strategy: type[Strategy],
+    params: Mapping[str, Any],
+    symbols: tuple[str, ...],
+    *,
+    interval: str = DAILY,
 ) -> int:
     """Return how many bars a strategy wants before it trades, with these parameters.
 
@@ -295,7 +306,7 @@ def warm_up_bars(
     with blamed(strategy, params):
         plans = plans_of(strategy)
         plans.make_room([params])
-        return plans.plan(params, symbols).warm_up
+        return plans.plan(params, symbols, interval).warm_up
 
 
 def _python(value: Any) -> Any:

@@ -32,6 +32,7 @@ from iverson.research.charts_style import (
     dollars,
     empty_figure,
     make_figure,
+    marking,
     styled,
 )
 
@@ -55,6 +56,7 @@ __all__ = [
 ]
 
 
+@marking
 def equity_chart(
     result: Run | WalkForward, benchmark: pd.Series | None = None, *, log_scale: bool = False
 ) -> Figure:
@@ -105,6 +107,7 @@ def halt_spans(result: Run | WalkForward) -> list[tuple[pd.Timestamp, pd.Timesta
     return sorted(spans)
 
 
+@marking
 def denials_chart(denied: pd.DataFrame) -> Figure:
     """Draw how many signals each rule denied."""
     counts = denied["rule"].value_counts()
@@ -122,6 +125,7 @@ def denials_chart(denied: pd.DataFrame) -> Figure:
     return figure
 
 
+@marking
 def exits_chart(trades: pd.DataFrame) -> Figure:
     """Draw, for each exit reason, how many trades left by it and what they made."""
     with styled():
@@ -165,6 +169,7 @@ def monthly_returns(result: Run | WalkForward) -> pd.DataFrame:
     return table.rename_axis(index="year", columns="month")
 
 
+@marking
 def monthly_chart(result: Run | WalkForward) -> Figure:
     """Draw the return of every month and year; blue gained, red lost."""
     table = monthly_returns(result)

@@ -18,6 +18,7 @@ from iverson.research.charts_style import (
     PERCENTS,
     RED,
     make_figure,
+    marking,
     styled,
 )
 from iverson.research.ledger import matrix
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 BINS = 30
 
 
+@marking
 def luck_chart(result: WalkForward) -> Figure:
     """Draw four questions: every trial, the halves, random entries, other orders of the trades."""
     found = result.luck

@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.collections import LineCollection
 
 from iverson.errors import ConfigError
-from iverson.market.bars import Bars
+from iverson.market.bars import DAILY, Bars
+from iverson.market.calendar import NEW_YORK
 from iverson.research.charts_style import (
     BLUE,
     DOLLARS,
@@ -25,6 +26,7 @@ from iverson.research.charts_style import (
     date_axis,
     days,
     make_figure,
+    marking,
     styled,
 )
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from iverson.research.walk_result import WalkForward
 
 SHOWN = pd.Timedelta(days=270)  # length of a picture whose span nobody chose
+SHOWN_MINUTES = pd.Timedelta(days=4)  # the same of bars within sessions
 RANGES = 260  # bars up to which the range of each bar is drawn
 EXITS: dict[str, tuple[str, str]] = {
     "stop": ("X", RED),
@@ -45,6 +48,7 @@ EXITS: dict[str, tuple[str, str]] = {
 }
 
 
+@marking
 def price_chart(
     result: Run | WalkForward,
     symbol: str | None = None,
@@ -56,8 +60,8 @@ def price_chart(
 
     Prices are split-adjusted to the last bar drawn, as a chart reader expects; without a split in
     between that is the raw price. `symbol` defaults to the most traded one. Without `first` and
-    `last` the nine months with the most trades are drawn (the latest of equals): a stop 3 % away
-    cannot be seen over eight years.
+    `last` the nine months, of minute bars the days, with the most trades are drawn (the latest of
+    equals): a stop 3 % away cannot be seen over eight years. Times of day are New York's.
 
     Raises
     ------
@@ -100,7 +104,8 @@ def _span(
 ) -> tuple[Bars, pd.DataFrame]:
     start, end = result.equity.index[0], result.equity.index[-1]
     if first is None and last is None:
-        start, end = _busiest(trades, start, end)
+        within = bars.interval != DAILY
+        start, end = _busiest(trades, start, end, SHOWN_MINUTES if within else SHOWN)
     start = pd.Timestamp(first) if first is not None else start
     end = pd.Timestamp(last) if last is not None else end
     sessions = pd.DatetimeIndex(bars.session.astype("datetime64[ns]"))
@@ -112,22 +117,25 @@ def _span(
 
 
 def _busiest(
-    trades: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp
+    trades: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp, shown: pd.Timedelta
 ) -> tuple[pd.Timestamp, pd.Timestamp]:
-    margin = pd.Timedelta(days=12)
+    margin = (shown / 22.5).floor("D")  # twelve days of nine months
     entries = trades["entry_session"].sort_values()
     if entries.empty:
-        return max(start, end - SHOWN), end
-    inside = [int(((entries >= first) & (entries <= first + SHOWN)).sum()) for first in entries]
+        return max(start, end - shown), end
+    inside = [int(((entries >= first) & (entries <= first + shown)).sum()) for first in entries]
     first = max(zip(inside, entries, strict=True))[1]
-    last = trades.loc[trades["entry_session"] <= first + SHOWN, "exit_session"].max()
+    last = trades.loc[trades["entry_session"] <= first + shown, "exit_session"].max()
     return max(start, first - margin), min(end, last + margin)
 
 
 def _draw_price(axes: Axes, bars: Bars, scale: Any) -> None:
-    x = days(bars.session)
+    x = _times(bars, bars.session, bars.at)
     close = bars.close * scale
     if len(bars) > RANGES:
+        if bars.interval != DAILY:  # no line through the night
+            first = np.flatnonzero(bars.session[1:] != bars.session[:-1]) + 1
+            x, close = np.insert(x, first, x[first]), np.insert(close, first, np.nan)
         axes.plot(x, close, color=INK, linewidth=1.0, alpha=0.75, label="close")
         return
     ranges = np.stack(
@@ -145,15 +153,18 @@ def _draw_trades(axes: Axes, bars: Bars, trades: pd.DataFrame, basis: float) -> 
         return
     # after a split all of a trade's prices are told in the shares of its exit
     exit_scale = _scale(bars, trades["exit_session"], basis)
-    enter, leave = days(trades["entry_session"]), days(trades["exit_session"])
+    enter, leave = (
+        _times(bars, trades[f"{end}_session"], trades[f"{end}_at"]) for end in ("entry", "exit")
+    )
+    beside = 0.8 if bars.interval == DAILY else 0.01  # days
     entry = trades["entry"].to_numpy(float) * exit_scale
     left = trades["exit"].to_numpy(float) * exit_scale
-    reach = np.maximum(leave, enter) + 0.8
+    reach = np.maximum(leave, enter) + beside
     for column, colour in (("stop", RED), ("target", GREEN)):
         level = trades[column].to_numpy(float) * exit_scale
         known = np.isfinite(level)
         axes.hlines(
-            level[known], enter[known] - 0.8, reach[known], colors=colour, linewidth=1.8,
+            level[known], enter[known] - beside, reach[known], colors=colour, linewidth=1.8,
             alpha=0.8, label=f"{column} level",
         )  # fmt: skip
     axes.add_collection(
@@ -183,6 +194,14 @@ def _draw_exits(axes: Axes, trades: pd.DataFrame, leave: Any, left: Any) -> None
             leave[rows], left[rows], marker=marker, s=95 if marker == "*" else 55, color=colour,
             zorder=5, edgecolors="white", linewidths=0.6, label=f"exit: {reason} ({rows.sum()})",
         )  # fmt: skip
+
+
+def _times(bars: Bars, sessions: Any, instants: Any) -> Any:
+    """Return where bars or trades stand: their sessions, or the clock in New York within them."""
+    if bars.interval == DAILY:
+        return days(sessions)
+    clock = pd.DatetimeIndex(pd.to_datetime(instants, utc=True)).tz_convert(NEW_YORK)
+    return np.asarray(clock.tz_localize(None), dtype="datetime64[s]").astype(np.float64) / 86_400
 
 
 def _scale(bars: Bars, sessions: pd.Series, basis: float) -> Any:

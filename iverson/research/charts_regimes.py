@@ -19,6 +19,7 @@ from iverson.research.charts_style import (
     RED,
     empty_figure,
     make_figure,
+    marking,
     styled,
 )
 from iverson.research.report_parts import plural
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from iverson.research.calibration import Calibration
 
 
+@marking
 def regimes_chart(table: pd.DataFrame) -> Figure:
     """Draw the return a year and the Sharpe ratio of each regime with their 95 % intervals.
 
@@ -51,6 +53,7 @@ def regimes_chart(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@marking
 def calibration_chart(result: Calibration) -> Figure:
     """Draw hit rate, expectancy in R and in dollars by confidence, with their 95 % intervals.
 

@@ -21,6 +21,7 @@ from iverson.research.charts_style import (
     RISING,
     empty_figure,
     make_figure,
+    marking,
     styled,
 )
 from iverson.research.search_space import ordered
@@ -46,6 +47,7 @@ class View(NamedTuple):
     hidden: tuple[str, ...]
 
 
+@marking
 def efficiency_scatter(result: WalkForward) -> Figure:
     """Draw each fold's chosen set: annualised return in sample (x) against out of sample (y).
 
@@ -113,6 +115,7 @@ def heat_map_words(result: WalkForward) -> str:
     return f"{words}. {mark} the chosen set; grey: too few trades to count ({few})."
 
 
+@marking
 def heat_maps(result: WalkForward) -> Figure:
     """Draw every fold's in-sample scores over the two most searched parameters.
 

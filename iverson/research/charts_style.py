@@ -11,14 +11,17 @@ import base64
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, ParamSpec
 
 import numpy as np
 import pandas as pd
 
 from iverson.errors import ConfigError
+from iverson.market.feeds import SYNTHETIC, is_synthetic
 
 try:
     import matplotlib as mpl
@@ -37,6 +40,9 @@ BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, INK, GREY, PALE = "#CC79A7", "#56B4E9", "#1F2933", "#7B8794", "#E4E7EB"
 DIVERGING = LinearSegmentedColormap.from_list("loss to gain", [RED, "#FBFBFB", BLUE])
 RISING = LinearSegmentedColormap.from_list("low to high", ["#F3F7FA", SKY, BLUE, "#08306B"])
+Given = ParamSpec("Given")
+MARK = f"{SYNTHETIC} BARS"
+_MARK: ContextVar[str] = ContextVar("mark", default="")
 WIDTH = 10.0  # inches; shown at about 960 pixels
 
 STYLE: Any = {
@@ -91,8 +97,46 @@ class NotebookFigure(Figure):
 
 
 def make_figure(height: float = 4.0, *, width: float = WIDTH) -> Figure:
-    """Return an empty figure of `width` x `height` inches."""
-    return NotebookFigure(figsize=(width, height), layout="constrained")
+    """Return an empty figure of `width` x `height` inches, marked as the pictures around it are."""
+    figure = NotebookFigure(figsize=(width, height), layout="constrained")
+    words = _MARK.get()
+    if words:
+        figure.text(
+            0.5, 0.5, words, ha="center", va="center", color=RED, alpha=0.22, weight="bold",
+            fontsize=min(44.0, 4.4 * width, 20.0 * height), rotation=8, zorder=10,
+        )  # fmt: skip
+    return figure
+
+
+@contextmanager
+def marked(words: str) -> Iterator[None]:
+    """Write words across every picture made inside; "" leaves the mark that is on already."""
+    token = _MARK.set(words or _MARK.get())
+    try:
+        yield
+    finally:
+        _MARK.reset(token)
+
+
+def mark_of(thing: Any) -> str:
+    """Return what pictures of a result, of one of its tables, or of bars are marked with."""
+    passport = getattr(thing, "passport", None)
+    if (passport is not None and passport.is_synthetic) or is_synthetic(
+        str(getattr(thing, "feed", ""))
+    ):
+        return MARK
+    return str(getattr(thing, "attrs", {}).get("mark", ""))
+
+
+def marking(draw: Callable[Given, Figure]) -> Callable[Given, Figure]:
+    """Have a chart marked by what it is drawn from, its first argument."""
+
+    @wraps(draw)
+    def drawn(*given: Given.args, **options: Given.kwargs) -> Figure:
+        with marked(mark_of(given[0] if given else None)):
+            return draw(*given, **options)
+
+    return drawn
 
 
 def empty_figure(words: str) -> Figure:

@@ -20,6 +20,8 @@ import numpy as np
 
 from iverson.engine import once
 from iverson.engine.feed import ArrayData, columns_of, with_lines
+from iverson.market.bars import DAILY
+from iverson.market.moments import timeframe
 from iverson.strategy import Strategy
 
 ANY = ""  # the name of the symbol that stands for all
@@ -62,15 +64,20 @@ def construct(
 
 
 def over_nothing(
-    strategy: type[Strategy], params: Mapping[str, Any], symbols: tuple[str, ...]
+    strategy: type[Strategy],
+    params: Mapping[str, Any],
+    symbols: tuple[str, ...],
+    interval: str = DAILY,
 ) -> Any:
     """Return a strategy made over symbols without a bar."""
     feed: Any = with_lines(ArrayData, strategy.reads)
-    empty = _empty(strategy.reads)
+    empty = _empty(strategy.reads, interval)
     return construct(strategy, params, {symbol: feed(**empty) for symbol in symbols})
 
 
-def over_any(strategy: type[Strategy], params: Mapping[str, Any]) -> Any | None:
+def over_any(
+    strategy: type[Strategy], params: Mapping[str, Any], interval: str = DAILY
+) -> Any | None:
     """Return a strategy made over one symbol that stands for all; None: it looks at more."""
     sight = _Sight()
     cls: Any = strategy  # Backtrader's comparisons hide from mypy that it is hashable
@@ -78,16 +85,16 @@ def over_any(strategy: type[Strategy], params: Mapping[str, Any]) -> Any | None:
     watched.sight = _Symbol.sight = sight
     try:
         feed: Any = with_lines(_Symbol, strategy.reads)
-        made = construct(watched, params, {ANY: feed(**_empty(strategy.reads))})
+        made = construct(watched, params, {ANY: feed(**_empty(strategy.reads, interval))})
     finally:
         watched.sight = _Symbol.sight = None
     return None if sight.beyond else made
 
 
-def _empty(reads: tuple[str, ...]) -> dict[str, Any]:
+def _empty(reads: tuple[str, ...], interval: str) -> dict[str, Any]:
     names = ("datetime", *_COLUMNS, *reads)
     columns = columns_of(**{name: np.empty(0) for name in names})
-    return {"dataname": columns, "timeframe": bt.TimeFrame.Days}
+    return {"dataname": columns, **timeframe(interval)}
 
 
 # -- what a strategy looks at ----------------------------------------------------------------------

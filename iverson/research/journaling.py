@@ -100,6 +100,7 @@ def _run_row(
             "through_ticks": setup.through_ticks,
             "volume_share": setup.volume_share,
             "reading": setup.reading,
+            "feed": passport.feed,
         },
         symbols=passport.symbols,
         data_digest=passport.digest,

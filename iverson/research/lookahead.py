@@ -18,14 +18,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from iverson.market.bars import Bars
+from iverson.market.calendar import new_york
 from iverson.market.columns import Source, attach
 from iverson.market.moments import moment
-from iverson.research.backtest import Feed, Setup, first_ready, warm_up_bars
+from iverson.research.backtest import Feed, Setup, first_ready, interval_of, warm_up_bars
 from iverson.research.lookahead_bars import acted, changed, cut, frame_changed
 from iverson.research.lookahead_compare import Difference, differences, place
 from iverson.research.lookahead_frames import Frames
 from iverson.research.lookahead_result import Check, Step
 from iverson.research.lookahead_runs import NEVER, Trace, Watched, Way, spread
+from iverson.research.lookahead_span import narrowed
 from iverson.research.warm_up import DenyAll, sweep
 
 SAMPLE, DECISIONS = 30, 100  # bars at which lines are computed anew
@@ -101,7 +103,8 @@ def check_lookahead(
     `sample` bars are drawn at random (seeded); of the bars with a decision at most `decisions` are
     taken, spread evenly from the first to the last. None: 30 and 100 for a strategy whose entry
     lines decide, 6 and 24 for one that has to be walked bar by bar. Either way one run, one bar at
-    a time, looks at all of them.
+    a time, looks at all of them. Of a long range of minute bars only the last part that decides is
+    looked at (`lookahead_span`).
 
     Raises
     ------
@@ -109,8 +112,11 @@ def check_lookahead(
     MissingBars: no symbol has bars beyond its warm-up.
     """
     frames = Frames.of(setup.strategy, setup.params)
-    warm_up = warm_up_bars(setup.strategy, setup.params, tuple(bars))
+    warm_up = warm_up_bars(setup.strategy, setup.params, tuple(bars), interval=interval_of(bars))
     first = first_ready(bars, first, last, warm_up)
+    watched = Watched(setup, frames, first=first, last=last)
+    span = narrowed(watched, bars, first=first, last=last, warm_up=warm_up)
+    bars, first, last = span.bars, span.first, span.last
     watched = Watched(setup, frames, first=first, last=last)
     feeds = {symbol: Feed(one) for symbol, one in bars.items()}
     windows = {symbol: feed.window(first, last, warm_up) for symbol, feed in feeds.items()}
@@ -159,6 +165,7 @@ def check_lookahead(
         frames=tuple(frames.names()),
         columns=tuple(source.words for source in sources),
         seed=seed,
+        sessions=(len(new_york().between(first, last)), span.sessions),
     )
 
 

@@ -39,7 +39,8 @@ class Check:
     """Whether a strategy decides from the past alone. Printed, it is a small table.
 
     `steps` are the ways of looking, `settling` the bars each line needs against those asked for.
-    `looked_at` counts the sampled bars and the decision bars of which the future was changed.
+    `looked_at` counts the sampled bars and the decision bars of which the future was changed,
+    `sessions` those of the range and those that were asked for.
     """
 
     strategy: type[Strategy]
@@ -55,6 +56,7 @@ class Check:
     frames: tuple[str, ...]
     seed: int
     columns: tuple[str, ...] = ()
+    sessions: tuple[int, int] = (0, 0)
 
     @property
     def passed(self) -> bool:
@@ -75,6 +77,12 @@ class Check:
             told[0] += f" and {decided} of {self.decision_bars} decision bars, evenly spread"
         else:
             told[0] += f" and all {decided} decision bars"
+        kept, asked = self.sessions
+        if kept < asked:
+            told.append(
+                f"{kept} of {asked} sessions looked at, the last with a decision: minutes are "
+                "many; ask for others with --from and --to"
+            )
         if not self.decision_bars:
             told.append("nothing was decided in this range, so nothing is shown: take a longer one")
         elif not self.settling:

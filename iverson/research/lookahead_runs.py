@@ -24,7 +24,14 @@ from iverson.market.bars import Bars
 from iverson.market.history import DailyHistory
 from iverson.model import Verdict
 from iverson.monitoring.record import Record, Release
-from iverson.research.backtest import Feed, Prepared, Setup, simulate, warm_up_bars
+from iverson.research.backtest import (
+    Feed,
+    Prepared,
+    Setup,
+    interval_of,
+    simulate,
+    warm_up_bars,
+)
 from iverson.research.failures import blamed, refuse_faults
 from iverson.research.lookahead_frames import Frames
 from iverson.research.lookahead_lines import Clocks, Floats, Line, lines_of
@@ -83,9 +90,11 @@ class Watched:
         self._numbers: dict[str, Floats] = {}
         self.setup = replace(setup, strategy=_watching(setup.strategy, lambda: self._watch))
 
-    def warm_up(self, symbols: tuple[str, ...]) -> int:
+    def warm_up(self, bars: Mapping[str, Bars]) -> int:
         """Return the bars of warm-up that the strategy asks for."""
-        return warm_up_bars(self.setup.strategy, self.setup.params, symbols)
+        return warm_up_bars(
+            self.setup.strategy, self.setup.params, tuple(bars), interval=interval_of(bars)
+        )
 
     @property
     def decides_by_lines(self) -> bool:
@@ -138,7 +147,7 @@ class Watched:
         self._watch = _Watch()
         prepared = Prepared(self._feeds(bars), DailyHistory({}))  # nobody asks for history
         with self._reading(frames) as setup:
-            warm_up = self.warm_up(tuple(bars))
+            warm_up = self.warm_up(bars)
             windows = {s: f.window(self.first, self.last, warm_up)
                        for s, f in prepared.feeds.items()}  # fmt: skip
             windows = {s: rows for s, rows in windows.items() if rows.stop - rows.start > warm_up}

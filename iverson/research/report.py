@@ -22,11 +22,13 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from iverson.errors import ConfigError
+from iverson.market.feeds import MADE_UP
+from iverson.research.charts_style import mark_of, marked
 from iverson.research.report_facts import Facts
 from iverson.research.report_parts import plural, tile
 from iverson.research.report_sections import metrics_table, sections
 from iverson.research.report_words import SURVIVORSHIP, caveats, verdict
-from iverson.research.results import HEADLINE
+from iverson.research.results import HEADLINE, titled
 from iverson.research.walk_result import WalkForward
 
 PAGES = (".html", ".htm")
@@ -76,9 +78,11 @@ def render(facts: Facts, *, tearsheet: str | None = None, missing: str = "") -> 
         lstrip_blocks=True,
     )
     folds = result.results
-    chapters = sections(facts)
+    with marked(mark_of(result)):
+        chapters = sections(facts)
     return environment.get_template("walk_forward.html.j2").render(
         name=result.setup.strategy.__name__,
+        made_up=MADE_UP if result.passport.is_synthetic else "",
         symbols=list(result.bars),
         first=folds[0].fold.out_of_sample.first,
         last=folds[-1].fold.out_of_sample.last,
@@ -110,7 +114,7 @@ def write_tearsheet(facts: Facts, target: Path) -> str:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=".html")
     os.close(handle)
     try:
-        _quantstats(returns, benchmark, name, f"{facts.result.setup.strategy.__name__}")
+        _quantstats(returns, benchmark, name, titled(facts.result))
         page = Path(name).read_text(encoding="utf-8")
         # Its icon is the one thing the page would fetch from elsewhere.
         Path(name).write_text(re.sub(r"<link[^>]*icon[^>]*>", "", page), encoding="utf-8")

@@ -57,6 +57,7 @@ class Facts:
         return {
             "costs": setup.costs,
             "entry_sessions": known["entry_sessions"],
+            "entry_minutes": known["entry_minutes"],
             "through_ticks": setup.through_ticks,
         }
 

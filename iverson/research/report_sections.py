@@ -183,8 +183,9 @@ def _comparison(facts: Facts) -> Section:
                 "cash), never rebalanced, never sold."
             ),
             (
-                f"The system had {percent(invested(facts.result), 1)} of its equity invested on "
-                f"average; the correlation of daily returns is {number(float(shares))}."
+                f"The system had {percent(invested(facts.result), 1)} of its equity invested at "
+                "the close, on average; the correlation of daily returns is "
+                f"{number(float(shares))}."
             ),
         ),
         (Table(("metric", "system", "95 % interval", "buy and hold", "95 % interval"), rows),),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from iverson.market.bars import Bars
+from iverson.market.feeds import SYNTHETIC
 from iverson.market.source import Passport
 from iverson.model import Stage
 from iverson.monitoring.record import Record
@@ -21,6 +22,8 @@ from iverson.research.backtest import Setup
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from iverson.research.walk_result import WalkForward
 
 
 class Recorded:
@@ -36,6 +39,10 @@ class Recorded:
         def start(self) -> float:
             """Dollars at the start."""
 
+        @property
+        def passport(self) -> Passport:
+            """What the bars are."""
+
     @property
     def seed(self) -> int:
         """Seed of the intervals' resampling."""
@@ -44,12 +51,18 @@ class Recorded:
     @cached_property
     def trades(self) -> pd.DataFrame:
         """Closed trades."""
-        return trades_frame(self.record.trades)
+        return self._marked(trades_frame(self.record.trades))
 
     @cached_property
     def denied(self) -> pd.DataFrame:
         """Denied signals with the rule that denied them."""
-        return denied_frame(self.record.verdicts)
+        return self._marked(denied_frame(self.record.verdicts))
+
+    def _marked(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Let a table say, to whoever draws it, that its bars were made up."""
+        if self.passport.is_synthetic:
+            table.attrs["mark"] = f"{SYNTHETIC} BARS"
+        return table
 
     @cached_property
     def equity(self) -> pd.Series:
@@ -111,7 +124,7 @@ def run_table(run: Run) -> str:
     """Return the small table a run prints as."""
     ambiguous = int(run.trades["ambiguous"].sum())
     lines = [
-        f"{run.setup.strategy.__name__} on {', '.join(run.bars)}: {run.first} to {run.last}",
+        f"{titled(run)} on {', '.join(run.bars)}: {run.first} to {run.last}",
         (
             f"equity {dollars(run.start)} -> {dollars(run.equity.iloc[-1])}; "
             f"{len(run.trades)} trades, {ambiguous} ambiguous (worst reading)"
@@ -121,6 +134,12 @@ def run_table(run: Run) -> str:
         *(f"note: {note}" for note in run.notes),
     ]
     return "\n".join(lines)
+
+
+def titled(result: Run | WalkForward) -> str:
+    """Return the strategy's name, and whether what it ran on was made up."""
+    name = result.setup.strategy.__name__
+    return f"{SYNTHETIC} BARS: {name}" if result.passport.is_synthetic else name
 
 
 def by_rule(rules: pd.Series) -> str:

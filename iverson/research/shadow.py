@@ -23,10 +23,12 @@ from iverson.execution.fills import Quote
 from iverson.execution.ticks import round_down, round_up, tick_size
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
+from iverson.market.intervals import minutes
+from iverson.market.moments import Moment
 from iverson.model import OrderSide, Reading, Side, Signal
+from iverson.strategy import CLOSING_MINUTES, expiry
 
 NEVER = "never filled"
-CLOSING = np.timedelta64(300, "s")  # how long before the close minute bars leave: Strategy's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def follow(
     rule: str = "",
     costs: Costs | None = None,
     entry_sessions: int = 1,
+    entry_minutes: float | None = None,
     through_ticks: int = 1,
     reading: Reading = "worst",
     until: date | None = None,
@@ -74,7 +77,7 @@ def follow(
     ----------
     costs: half spread and fees a share; a minimum commission, which one share cannot carry, is
         left out.
-    entry_sessions: sessions after the signal's during which the limit may fill.
+    entry_sessions, entry_minutes: how long the limit may fill, as in `Strategy`.
     until: last session; what is still held is left at its close ("fold end"). Default: all bars.
     at_open: enter at the first open instead, whatever the limit: the price of not missing it.
 
@@ -95,9 +98,10 @@ def follow(
     path = _Path(
         signal, bars, costs=per_share, through_ticks=through_ticks, reading=reading, until=until
     )
-    expiry = new_york().close_at(new_york().offset(signal.session, entry_sessions))
+    now = Moment(signal.at, signal.session, new_york().ordinal(signal.session))
+    until_at = expiry(now, entry_sessions, entry_minutes, bar=minutes(bars.interval))
     return path.run(
-        rule, np.datetime64(expiry.astimezone(UTC).replace(tzinfo=None)), at_open=at_open
+        rule, np.datetime64(until_at.astimezone(UTC).replace(tzinfo=None)), at_open=at_open
     )
 
 
@@ -228,7 +232,8 @@ class _Path:
             return False
         age = self._age(row, entry_row)
         close = new_york().closes(self.bars.session[row : row + 1])[0]
-        return age > limit or (age == limit and close - self.bars.at[row] <= CLOSING)
+        early = np.timedelta64(max(CLOSING_MINUTES, minutes(self.bars.interval) or 0), "m")
+        return age > limit or (age == limit and close - self.bars.at[row] <= early)
 
     def _age(self, row: int, entry_row: int) -> int:
         ordinal = new_york().ordinal

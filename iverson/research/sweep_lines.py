@@ -20,6 +20,7 @@ import backtrader as bt
 import numpy as np
 from numpy.typing import NDArray
 
+from iverson.market.bars import DAILY
 from iverson.research.construction import construct, over_any, over_nothing
 from iverson.research.kernel_state import Floats
 from iverson.research.sweep_memo import Memo, Unnamed, children
@@ -99,25 +100,27 @@ class Plans:
         self.memo = Memo()
         self.trusted = False
 
-    def plan(self, params: Mapping[str, Any], symbols: tuple[str, ...]) -> Plan:
+    def plan(
+        self, params: Mapping[str, Any], symbols: tuple[str, ...], interval: str = DAILY
+    ) -> Plan:
         """Return the plan of one set; raises whatever constructing the strategy raises."""
-        key = _key(params)
+        key = f"{interval} {_key(params)}"
         if key not in self._alone:
             with _young_garbage():
-                self._alone[key] = self._plan_over_any(params)
+                self._alone[key] = self._plan_over_any(params, interval)
         found = self._alone[key]
         if found is not None:
             return found
         if (key, symbols) not in self._known:
             with _young_garbage():
-                made = over_nothing(self._strategy, params, symbols)
+                made = over_nothing(self._strategy, params, symbols, interval)
                 self._known[key, symbols] = self._planned(made, alone=False)
                 del made
         return self._known[key, symbols]
 
-    def _plan_over_any(self, params: Mapping[str, Any]) -> Plan | None:
+    def _plan_over_any(self, params: Mapping[str, Any], interval: str) -> Plan | None:
         try:
-            made = over_any(self._strategy, params)
+            made = over_any(self._strategy, params, interval)
         except Exception:  # noqa: BLE001 (raised again by the caller, by the strategy as it is)
             return None
         return None if made is None else self._planned(made, alone=True)

@@ -22,6 +22,7 @@ from iverson.book import Book
 from iverson.errors import ConfigError
 from iverson.market.bars import Bars
 from iverson.market.calendar import new_york
+from iverson.market.intervals import bars_a_session
 from iverson.model import Reading, Signal
 from iverson.monitoring.metrics import cagr, years_between
 from iverson.monitoring.record import Record
@@ -31,6 +32,7 @@ from iverson.research.backtest import (
     Prepared,
     Setup,
     first_ready,
+    interval_of,
     parameters_of,
     simulate,
     warm_up_bars,
@@ -142,8 +144,11 @@ def walk_forward(
     ConfigError: the in-sample span is shorter than the warm-up, or no fold fits.
     MissingBars: no symbol ever has its warm-up.
     """
-    warm_up = max(warm_up_bars(setup.strategy, {**setup.params, **one}, tuple(bars))
-                  for one in plan.sets or corners(plan.space))  # fmt: skip
+    interval = interval_of(bars)
+    warm_up = max(
+        warm_up_bars(setup.strategy, {**setup.params, **one}, tuple(bars), interval=interval)
+        for one in plan.sets or corners(plan.space)
+    )
     begin = first_ready(bars, first, last, warm_up)
     sessions = new_york().between(begin, last)
     folds = make_folds(
@@ -154,7 +159,7 @@ def walk_forward(
         anchored=plan.anchored,
     )
     shortest = min(fold.in_sample.sessions for fold in folds)
-    if shortest < warm_up:
+    if shortest < warm_up / bars_a_session(interval):
         raise ConfigError(
             f"in-sample has {shortest} sessions, shorter than the warm-up of {warm_up} bars that "
             "the longest period needs; make in-sample longer or the periods shorter"

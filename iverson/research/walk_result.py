@@ -22,7 +22,7 @@ from iverson.monitoring.summary import Summary
 from iverson.monitoring.tables import dollars, measure
 from iverson.research.backtest import Setup
 from iverson.research.ledger import NO_TRIALS, Trials
-from iverson.research.results import HEADLINE, Recorded, by_rule
+from iverson.research.results import HEADLINE, Recorded, by_rule, titled
 from iverson.research.search_space import columns_of
 from iverson.research.walk_forward import (
     FoldResult,
@@ -241,7 +241,7 @@ def walk_table(result: WalkForward) -> str:
     first, last = folds[0].fold.out_of_sample.first, folds[-1].fold.out_of_sample.last
     ambiguous = int(result.trades["ambiguous"].sum())
     lines = [
-        f"{result.setup.strategy.__name__} on {', '.join(result.bars)}",
+        f"{titled(result)} on {', '.join(result.bars)}",
         (
             f"{len(folds)} folds, {result.trials_a_fold} parameter sets each, "
             f"out-of-sample {first} to {last}"

@@ -15,7 +15,7 @@ from functools import cached_property
 from iverson.book import Book, Halt
 from iverson.errors import ConfigError
 from iverson.model import Denial, Signal, Verdict
-from iverson.risk.rules import RiskRule
+from iverson.risk.rules import DailyLossHalt, DrawdownHalt, RiskRule
 from iverson.risk.sizing import RiskSizing, Sized
 
 
@@ -65,6 +65,26 @@ class Gate:
                 halt = Halt(rule.name, f"the rule failed: {error!r}", since=book.at, latched=True)
             if halt is not None:
                 yield replace(halt, rule=rule.name)  # the name by which it is known to stand
+
+    def is_calm(self, equity: float, previous_close: float, high: float) -> bool:
+        """Whether no rule can call for a halt, told from three numbers instead of a book.
+
+        False when it takes a book to tell. The standard halting rules ask nothing else.
+        """
+        plain = self._plainly_halting
+        if len(plain) < len(self._halting):
+            return False
+        return not any(rule.has_reached(equity, previous_close, high) for rule in plain)
+
+    @cached_property
+    def _plainly_halting(self) -> tuple[DailyLossHalt | DrawdownHalt, ...]:
+        """The standard halting rules; an heir's may ask for more."""
+        return tuple(
+            rule
+            for rule in self._halting
+            if isinstance(rule, DailyLossHalt | DrawdownHalt)
+            and type(rule) in (DailyLossHalt, DrawdownHalt)
+        )
 
     @cached_property
     def _halting(self) -> tuple[RiskRule, ...]:

@@ -22,7 +22,7 @@ import backtrader as bt
 import numpy as np
 from numpy.typing import NDArray
 
-from iverson.book import Book, Halt
+from iverson.book import Book, Halt, drawdown
 from iverson.model import Denial, Signal
 
 _ROUNDING = 1e-9  # relative slack for float arithmetic when a limit is met exactly
@@ -216,11 +216,16 @@ class DailyLossHalt(RiskRule):
 
     params = (("limit_usd", 500.0), ("limit", 0.03), ("hours", 24), ("flatten", False))
 
+    def has_reached(self, equity: float, previous_close: float, high: float) -> bool:  # noqa: ARG002 (signature)
+        """Whether the day's loss is at the limit: all that `halt` asks, in three numbers."""
+        allowed = allowed_loss(self.p.limit_usd, self.p.limit, previous_close)
+        return has_fallen(equity - previous_close, allowed)
+
     def halt(self, book: Book) -> Halt | None:
         """Halt when today's loss reaches the limit."""
-        allowed = allowed_loss(self.p.limit_usd, self.p.limit, book.equity_at_previous_close)
-        if not has_fallen(book.day_pnl, allowed):
+        if not self.has_reached(book.equity, book.equity_at_previous_close, book.high):
             return None
+        allowed = allowed_loss(self.p.limit_usd, self.p.limit, book.equity_at_previous_close)
         until = book.at + timedelta(hours=self.p.hours)
         if book.next_open is not None:
             until = max(until, book.next_open)
@@ -245,9 +250,13 @@ class DrawdownHalt(RiskRule):
 
     params = (("limit", 0.10), ("flatten", False))
 
+    def has_reached(self, equity: float, previous_close: float, high: float) -> bool:  # noqa: ARG002 (signature)
+        """Whether the drawdown is at the limit: all that `halt` asks, in three numbers."""
+        return has_fallen(drawdown(equity, high), self.p.limit)
+
     def halt(self, book: Book) -> Halt | None:
         """Halt when the drawdown reaches the limit."""
-        if not has_fallen(book.drawdown, self.p.limit):
+        if not self.has_reached(book.equity, book.equity_at_previous_close, book.high):
             return None
         return Halt(
             rule=self.name,

@@ -11,8 +11,10 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from iverson.engine.feed import ArrayData, columns_of, day_numbers, line_array
+from iverson.engine.feed import ArrayData, columns_of, day_numbers, line_array, numbers_of
 from iverson.execution.equity_broker import EquityBroker
 from iverson.research.backtest import Feed
 from iverson.testing import bars
@@ -170,3 +172,22 @@ def test_resampled_bars_have_the_other_lines_of_their_last_bar(how: dict[str, bo
     told = replace(one, extra={"mood": np.arange(10.0)})
 
     assert [row[-1] for row in weekly(told, how=how, more=("mood",))[:2]] == [3.0, 8.0]
+
+
+@given(
+    st.lists(st.datetimes(DAYS[0].replace(year=1900), DAYS[0].replace(year=2100)), min_size=1)
+    | st.lists(
+        st.builds(
+            lambda day, minute: DAYS[0] + timedelta(days=day - 20_000, minutes=minute),
+            st.integers(0, 30_000),
+            st.integers(0, 1439),
+        ),
+        min_size=1,
+    )
+)
+def test_numbers_of_an_array_are_backtraders_to_the_bit(instants: list[datetime]) -> None:
+    array = np.array(instants, dtype="datetime64[ns]")
+    expected = [bt.date2num(at) for at in instants]
+
+    assert numbers_of(array).tolist() == expected
+    assert day_numbers(instants).tolist() == expected

@@ -80,7 +80,8 @@ def test_date_and_midnight_are_known_at_the_end_of_the_day(write: Write) -> None
 
 def test_columns_that_say_more_are_used(write: Write) -> None:
     row = {
-        "id": 7, "source": "wire", "created_at": "2024-01-03T17:00:01Z", "updated_at": "2024-01-03T17:05:01Z",
+        "id": 7, "source": "wire",
+        "created_at": "2024-01-03T17:00:01Z", "updated_at": "2024-01-03T17:05:01Z",
         "seen_at": "2024-01-03T17:09:01Z", "headline": "Acme falls", "summary": "<p>Much.</p>",
     }  # fmt: skip
     (one,) = read(write("a.jsonl", json.dumps(row))).headlines

@@ -338,7 +338,9 @@ def test_kernel_knows_every_setting() -> None:
     }
     for part, names in parts.items():
         assert [one.name for one in fields(part)] == names.split()
-    assert set(iv.Strategy.params._getkeys()) == {"max_sessions", "entry_sessions", "desk"}
+    known = {"max_sessions", "entry_sessions", "desk"}
+    of_minutes = {"entry_minutes"}  # read on bars within the session only, which are the engine's
+    assert set(iv.Strategy.params._getkeys()) == known | of_minutes
 
 
 # -- differences -----------------------------------------------------------------------------------
