@@ -28,14 +28,16 @@ class DataSwitches:
     Timing
         `bar_delay`: from the end of a minute to its bar on the stream;
         `updated_bar_delay`: from the end of a minute to its corrected bar;
-        `late_share`: share of the bars whose first sending lacks late trades (seeded, off by
-        default so that stream and history agree).
+        `late_share`: share of the bars whose first sending lacks late trades (drawn with the
+        exchange's seed; off by default, so that stream and history agree).
         `auth_timeout`: wall seconds a client has to authenticate;
         `queue_limit`: frames that may wait for a slow client before it is cut off.
     History
         `running`: whether the running day, hour or minute group is "partial", as far as its bars
         have ended, or "excluded"; either way nothing later than now is in it.
         `actions`: adjusted history uses the actions in force "by now", or "all", as documented.
+        `announced_days`: how many days before its ex-date an action is listed among the corporate
+        actions; 0 shows none ahead of time.
     IEX
         `iex_share`: mean share of the volume that the feed iex shows, None to show it all;
         `iex_missing`: share of minutes of which it shows nothing. Documented as about 0.025 of the
@@ -55,10 +57,9 @@ class DataSwitches:
     queue_limit: int = 4096
     running: Literal["partial", "excluded"] = "partial"
     actions: Literal["by now", "all"] = "by now"
-    half_spread: float = 0.0001
     iex_share: float | None = None
     iex_missing: float = 0.0
-    seed: int = 0
+    announced_days: int = 0
 
     def __post_init__(self) -> None:
         shares = {
@@ -75,3 +76,5 @@ class DataSwitches:
             raise ConfigError(f"actions is {self.actions!r}; expected 'by now' or 'all'")
         if self.connections < 1 or self.queue_limit < 1:
             raise ConfigError("connections and queue_limit are at least 1; raise them")
+        if self.announced_days < 0:
+            raise ConfigError(f"announced_days is {self.announced_days}; expected 0 or more")
