@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -111,6 +112,8 @@ def calendar_days(
     Without dates all of 1970 to 2029, which is also the most there is. With `by_settlement` the
     dates are those of settlement.
     """
+    if first is None and last is None:
+        return list(_whole_calendar())
     lower, upper = max(first or FIRST, FIRST), min(last or LAST, LAST)
     if lower > upper:
         return []
@@ -171,6 +174,11 @@ def market_named(text: str) -> str | None:
         if wanted in (acronym, mic):
             return acronym
     return None
+
+
+@lru_cache(maxsize=1)
+def _whole_calendar() -> list[dict[str, str]]:
+    return [_calendar_day(day) for day in _sessions(FIRST, LAST)]
 
 
 def _calendar_day(session: date) -> dict[str, str]:
