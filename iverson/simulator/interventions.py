@@ -1,93 +1,52 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Interventions: what a script does to the exchange itself, beside the answers it spoils.
-
-The exchange must not be called while it tells of an event, so what an event sets off waits until
-the exchange has finished what it is doing.
-"""
+"""What a scenario may do to the venue: halts, borrowing, fills and ends no client asked for."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from contextlib import suppress
 from decimal import Decimal
 
-from iverson.simulator.auth import Keys
-from iverson.simulator.events import TradeUpdate
-from iverson.simulator.exchange import Exchange
-from iverson.simulator.faults import Fault
-from iverson.simulator.past import Past
-from iverson.simulator.requests import OrderRequest, Refused
+from iverson.errors import ConfigError
+from iverson.simulator.brackets import end_order
+from iverson.simulator.events import TradingHalt
+from iverson.simulator.floor import Floor
+from iverson.simulator.lifecycle import fill
+from iverson.simulator.orders import Order, Status
 
 
 class Interventions:
-    """What can be done to one venue by a script."""
+    """The half of the exchange that clients cannot reach."""
 
-    def __init__(self, exchange: Exchange, keys: Keys, past: Past) -> None:
-        self._exchange = exchange
-        self._keys = keys
-        self._past = past
-        self._waiting: list[tuple[Fault, TradeUpdate]] = []
+    _floor: Floor
 
-    def act(self, fault: Fault, *, account_id: str | None, symbol: str = "") -> None:
-        """Do what a fault says; `account_id` is whose request or event it was, None if unknown."""
-        symbol = fault.symbol or symbol
-        if fault.do == "revoke keys":
-            self._keys.revoke()
-        elif fault.do == "restore keys":
-            self._keys.restore()
-        elif fault.do == "lag":
-            self._past.set_lag(fault.steps)
-        elif fault.do == "halt":
-            for name in self._named(symbol):
-                self._exchange.halt(name, reason="scripted halt")
-        elif fault.do == "resume":
-            for name in self._named(symbol):
-                self._exchange.resume(name)
-        elif account_id is None:
-            return
-        elif fault.do == "deposit":
-            self._exchange.deposit(account_id, Decimal(str(fault.dollars)))
-        elif fault.do in ("block", "unblock"):
-            self._exchange.block(account_id, trading_blocked=fault.do == "block")
-        elif fault.do == "order":
-            self._order_of_a_stranger(fault, account_id, self._named(symbol)[0])
+    def halt(self, symbol: str, *, reason: str = "halt") -> None:
+        """Stop trading in a symbol until `resume`."""
+        self._floor.halted[symbol] = (self._floor.now, None)
+        self._floor.emit(TradingHalt(symbol, True, reason, self._floor.now))
 
-    def later(self, faults: Iterable[Fault], update: TradeUpdate) -> None:
-        """Act as soon as the exchange has finished what it is doing."""
-        self._waiting += [(fault, update) for fault in faults]
+    def resume(self, symbol: str) -> None:
+        """Let a symbol trade again."""
+        if self._floor.halted.pop(symbol, None) is not None:
+            self._floor.emit(TradingHalt(symbol, False, "resumed", self._floor.now))
 
-    def act_now(self) -> None:
-        """Do what was waiting."""
-        while self._waiting:
-            fault, update = self._waiting.pop(0)
-            self.act(fault, account_id=update.account_id, symbol=update.order.symbol)
+    def set_borrow(self, symbol: str, *, easy: bool) -> None:
+        """Make a symbol easy or hard to borrow; open shorts in it are cancelled at 04:00."""
+        self._floor.easy[symbol] = easy
 
-    def seal(self, fault: Fault, answer: bytes) -> None:
-        """Decide what becomes of the order that an answer tells of, if it tells of one."""
-        try:
-            told = json.loads(answer)
-            order_id, qty = str(told["id"]), told["qty"]
-        except (ValueError, KeyError, TypeError):
-            return
-        if fault.do == "reject":
-            self._exchange.close_order(order_id, "rejected")
-        elif qty is not None:
-            share = (Decimal(qty) * Decimal(str(fault.share))).quantize(Decimal(1))
-            self._exchange.limit_next_fill(order_id, share)
+    def close_order(self, order_id: str, status: Status) -> None:
+        """Let the venue end an order by itself: "canceled", "expired" or "rejected"."""
+        order = self._floor.orders[order_id]
+        if not order.is_ended:
+            end_order(self._floor, order, status)
 
-    def _named(self, symbol: str) -> tuple[str, ...]:
-        return self._exchange.market.symbols if symbol == "*" else (symbol,)
+    def limit_next_fill(self, order_id: str, qty: Decimal) -> None:
+        """Let the next execution of an order take at most `qty` shares; 0 skips one bar."""
+        self._floor.next_fill[order_id] = qty
 
-    def _order_of_a_stranger(self, fault: Fault, account_id: str, symbol: str) -> None:
-        limit = Decimal(str(fault.limit)) if fault.limit else None
-        asked = OrderRequest(
-            symbol=symbol,
-            side="buy" if fault.side == "buy" else "sell",
-            type="limit" if limit else "market",
-            time_in_force="gtc" if limit else "day",
-            qty=Decimal(str(fault.qty)),
-            limit_price=limit,
-        )
-        with suppress(Refused):  # the log has the refusal; a stranger's trouble is his own
-            self._exchange.submit(account_id, asked)
+    def force_fill(self, order_id: str, *, qty: Decimal, price: Decimal) -> Order:
+        """Fill an order now, whatever the market does: the other side of a race."""
+        order = self._floor.orders[order_id]
+        if order.is_ended:
+            raise ConfigError(
+                f"order {order_id} is {order.status}; only a living one can be filled"
+            )
+        return fill(self._floor, order, min(qty, order.remaining), price, elected=False)

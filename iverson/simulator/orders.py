@@ -44,7 +44,7 @@ _ENDS = frozenset({"canceled", "expired", "rejected"})
 _WAITS = frozenset({"pending_cancel", "pending_replace"})
 
 TRANSITIONS: dict[Status, frozenset[str]] = {
-    "pending_new": frozenset({"new", "held", "replaced"}) | _WAITS | _ENDS,
+    "pending_new": frozenset({"new", "held", "partially_filled"}) | _WAITS | _ENDS,
     "accepted": frozenset({"new"}) | _WAITS | _ENDS,
     "new": frozenset({"partially_filled", "filled", "replaced"}) | _WAITS | _ENDS,
     "held": frozenset({"new", "replaced"}) | _WAITS | _ENDS,

@@ -75,3 +75,17 @@ class OrderQuery:
     side: Side | None = None
     before_order_id: str | None = None
     after_order_id: str | None = None
+
+
+def closing_request(
+    symbol: str, held: Decimal, qty: Decimal | None, percentage: Decimal | None
+) -> OrderRequest:
+    """Return the market order that closes a position of `held` signed shares, or a part of it."""
+    if qty is not None and percentage is not None:
+        raise Refused(422, 40010001, "only one of qty or percentage is accepted")
+    if percentage is not None:
+        if not 0 < percentage <= 100:
+            raise Refused(422, 42210000, "percentage must be above 0 and at most 100")
+        qty = (abs(held) * percentage / 100).quantize(Decimal("0.000000001"))
+    side: Side = "sell" if held > 0 else "buy"
+    return OrderRequest(symbol=symbol, side=side, qty=abs(held) if qty is None else qty)

@@ -53,6 +53,7 @@ class Switches:
     stop_cancel_waits_for_open: bool = False  # after hours a stop's cancel stays pending
 
     # What the trade stream says
+    emit_accepted: bool = True  # an order queued for the next session; listed since 2026-07-30
     emit_pending_cancel: bool = False
     emit_oco_cancel: bool = False  # the stop leg that a filled target cancels
     emit_held: bool = True  # legs on submission

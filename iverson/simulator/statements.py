@@ -108,7 +108,7 @@ class Activity:
     symbol: str | None = None
     qty: Decimal | None = None
     price: Decimal | None = None
-    side: Side | Literal["sell_short"] | None = None
+    side: Side | None = None
     fill: Literal["fill", "partial_fill"] | None = None
     cum_qty: Decimal | None = None
     leaves_qty: Decimal | None = None
