@@ -30,9 +30,20 @@ RECENT = "subscription does not permit querying recent SIP data"
 class Shown(Protocol):
     """What is needed of an exchange: its clock, its market and its switches."""
 
-    now: datetime
-    market: Market
-    switches: Switches
+    @property
+    def now(self) -> datetime:
+        """The simulated clock."""
+        ...
+
+    @property
+    def market(self) -> Market:
+        """The history that is replayed."""
+        ...
+
+    @property
+    def switches(self) -> Switches:
+        """How the exchange behaves."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,10 @@ class Keys(Protocol):
 class Told(Shown, Protocol):
     """An exchange that can be listened to."""
 
-    listeners: list[Callable[[Event], None]]
+    @property
+    def listeners(self) -> list[Callable[[Event], None]]:
+        """Who hears every event."""
+        ...
 
 
 class Streams:
