@@ -27,12 +27,10 @@ from iverson.errors import IversonError
 from iverson.simulator import forms, render
 from iverson.simulator.hours import zulu
 from iverson.simulator.pacing import Pace
-from iverson.simulator.requests import OrderQuery
 from iverson.simulator.scenarios import scenario
 from iverson.simulator.venue import Venue
 
 MOST_BARS = 1_000_000
-ALL_ORDERS = 1_000_000_000
 
 
 def routes(venue: Venue, pace: Pace) -> list[Route]:
@@ -69,21 +67,20 @@ def state(venue: Venue, pace: Pace) -> dict[str, Any]:
 
 
 def ledger(venue: Venue) -> dict[str, Any]:
-    """Tell what is true, whatever REST and the streams make of it: orders, fills, cash, shares."""
+    """Tell what is true, whatever REST and the streams make of it: orders, fills, cash, shares.
+
+    Orders are in order of arrival with their legs, fills in order of execution.
+    """
     exchange = venue.exchange
     accounts = {}
     for account_id in venue.accounts:
-        orders = exchange.orders(account_id, EVERY)
         accounts[account_id] = {
             "account": render.account(exchange.account(account_id)),
             "positions": [render.position(one) for one in exchange.positions(account_id)],
-            "orders": [render.order(one) for one in orders],
+            "orders": [render.order(one) for one in venue.orders(account_id)],
             "fills": [render.activity(one) for one in venue.fills(account_id)],
         }
     return {"now": zulu(exchange.now), "head": exchange.log.head, "accounts": accounts}
-
-
-EVERY = OrderQuery(status="all", limit=ALL_ORDERS, direction="asc", nested=True)
 
 
 class Control:

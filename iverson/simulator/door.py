@@ -40,6 +40,7 @@ MESSAGES = {
     "s": "status",
     "n": "news",
 }
+SUBSCRIBED = "subscription"
 FATES = frozenset({"reject", "partial"})  # of the order that a request makes
 
 
@@ -71,7 +72,7 @@ class Door:
         spoiling = [fault for fault in found if fault.do in REQUEST_ACTIONS - FATES]
         for fault in found:
             if fault.do not in REQUEST_ACTIONS:
-                self._venue.interventions.act(fault, account_id=self._account(scope))
+                self._venue.acts.act(fault, account_id=self._account(scope))
         if spoiling or fates:
             await self._spoil(spoiling[:1], fates, scope, receive, send)
         else:
@@ -111,7 +112,7 @@ class Door:
                 self._venue.listen()
             await self._admit(scope, receive, answer.take)
             for fate in fates:
-                self._venue.interventions.seal(fate, answer.body)
+                self._venue.acts.seal(fate, answer.body)
             if fault is not None and fault.do == "late":
                 await self._venue.wait_for(fault)
         if fault is None or fault.do == "late":
@@ -122,12 +123,12 @@ class Door:
             await Answer.of(200, "").leave(send)
         elif fault.do == "truncate":
             await answer.leave_half(send)
-            self._venue.hang_up(scope, politely=True)
+            await self._venue.end(scope, politely=True)
         elif fault.do == "stall":
             await self._venue.stall(fault.wall_seconds, until=_hung_up(receive))
-            self._venue.hang_up(scope)
+            await self._venue.end(scope)
         else:
-            self._venue.hang_up(scope)
+            await self._venue.end(scope)
 
     async def _connection(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith((TRADING_STREAM, CONTROL)):
@@ -157,6 +158,7 @@ class Door:
         """Return the frames that leave in place of one, each with its number of messages."""
         packed = frame.get("bytes") is not None
         items = _unpack(frame["bytes"]) if packed else json.loads(frame["text"])
+        self._venue.progress.subscriptions += any(one.get("T") == SUBSCRIBED for one in items)
         if not self._venue.script.waits_for("data") and not (garble.mute or garble.closing):
             return [(frame, sum(item.get("T") in MESSAGES for item in items))]
         left: list[Message] = []
@@ -258,5 +260,6 @@ def _symbol(scope: Scope, body: bytes) -> str:
     query = parse_qs(scope["query_string"].decode("latin-1"))
     if "symbols" in query:
         return query["symbols"][0]
-    first, _, last = str(scope["path"]).rpartition("/")
+    path: str = scope["path"]
+    first, _, last = path.rpartition("/")
     return last if first.endswith(("/positions", "/assets")) else ""

@@ -273,7 +273,7 @@ class Script:
             one = self.faults[number]
             if not _matches(one.on, what):
                 continue
-            if (one.symbol not in ("", "*") and one.symbol != symbol) or (one.leg and one.leg != leg):
+            if one.symbol not in ("", "*", symbol) or one.leg not in ("", leg):
                 continue
             self._seen[number] += 1
             if one.chosen(self._seen[number]):

@@ -12,6 +12,8 @@ from __future__ import annotations
 class Progress:
     """Messages sent and processed, in total; control frames are not counted.
 
+    `subscriptions` is how often a stream has confirmed what a client listens to.
+
     Messages to a connection that ended before they were processed are written off, for nobody
     will ever count them; if the client counts them all the same, the writing off is undone.
     """
@@ -19,6 +21,7 @@ class Progress:
     def __init__(self) -> None:
         self.sent = 0
         self.processed = 0
+        self.subscriptions = 0
         self._written_off = 0
 
     @property
@@ -39,7 +42,3 @@ class Progress:
     def write_off(self, messages: int) -> None:
         """Expect no answer any more for messages to a connection that has ended."""
         self._written_off += min(messages, self.outstanding)
-
-    def forgive(self) -> None:
-        """Expect no answer for anything sent so far."""
-        self._written_off += self.outstanding

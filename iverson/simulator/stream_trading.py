@@ -60,9 +60,7 @@ class TradingStream:
         faults = self._venue.script.message(
             "event", event.event, symbol=order.symbol, leg=order.role
         )
-        self._venue.interventions.later(
-            [one for one in faults if one.do not in STREAM_ACTIONS], event
-        )
+        self._venue.acts.later([one for one in faults if one.do not in STREAM_ACTIONS], event)
         spoiling = [one for one in faults if one.do in STREAM_ACTIONS]
         listening = [one for one in self._connections if one.hears(event.account_id)]
         if listening:
@@ -154,6 +152,7 @@ class _Connection:
             streams = streams if isinstance(streams, list) else []
             self.listens = UPDATES in streams
             self._say("listening", {"streams": [UPDATES] if self.listens else []})
+            self._venue.progress.subscriptions += self.listens
         elif action == "listen":
             self._say("authorization", {"status": "unauthorized", "action": "listen"})
         else:

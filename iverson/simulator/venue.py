@@ -12,20 +12,23 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from iverson.market.calendar import new_york
+from iverson.simulator.acts import Acts
 from iverson.simulator.auth import Keys
 from iverson.simulator.events import Event, TradeUpdate
 from iverson.simulator.exchange import Exchange
 from iverson.simulator.faults import Fault, Script
 from iverson.simulator.hours import ZONE
-from iverson.simulator.interventions import Interventions
 from iverson.simulator.limits import Limit
+from iverson.simulator.listing import MOST_ORDERS
+from iverson.simulator.orders import Order
 from iverson.simulator.past import Past
 from iverson.simulator.progress import Progress
+from iverson.simulator.requests import OrderQuery
 from iverson.simulator.statements import Activity
 
 POLL = 0.001
@@ -62,7 +65,7 @@ class Venue:
         self.switches = switches or ServerSwitches()
         self.progress = Progress()
         self.past = Past(exchange, keeping=self.script.lags)
-        self.interventions = Interventions(exchange, keys, self.past)
+        self.acts = Acts(exchange, keys, self.past)
         self.trading_limit = _limit(self.switches.trading_limit)
         self.data_limit = _limit(self.switches.data_limit)
         self.accounts: list[str] = []
@@ -88,7 +91,7 @@ class Venue:
             self._done.add(number)
             self.script.fire(fault, fault.on)
             for account_id in self.accounts[:1]:
-                self.interventions.act(fault, account_id=account_id)
+                self.acts.act(fault, account_id=account_id)
         self._advance(until)
         if end is not None and end <= until:
             self.past.end_step(self.accounts)
@@ -126,15 +129,28 @@ class Venue:
 
     async def consumed(self, *, seconds: float) -> None:
         """Wait until the clients have finished with everything sent; `TimeoutError` if not."""
-        loop, progress = asyncio.get_running_loop(), self.progress
+        progress = self.progress
+        if not await self._until(lambda: not progress.outstanding, seconds):
+            raise TimeoutError(
+                f"{progress.outstanding} of {progress.sent} messages were not finished within "
+                f"{seconds:g} s; every handler has to count what it has done"
+            )
+
+    async def subscribed(self, count: int, *, seconds: float) -> None:
+        """Wait until streams have confirmed so many subscriptions; `TimeoutError` if not."""
+        if not await self._until(lambda: self.progress.subscriptions >= count, seconds):
+            raise TimeoutError(
+                f"the stream has not subscribed within {seconds:g} s; subscribe before it runs"
+            )
+
+    async def _until(self, come: Callable[[], bool], seconds: float) -> bool:
+        loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        while progress.outstanding:
+        while not come():
             if loop.time() > deadline:
-                raise TimeoutError(
-                    f"{progress.outstanding} of {progress.sent} messages were not finished within "
-                    f"{seconds:g} s; every handler has to count what it has done"
-                )
+                return False
             await asyncio.sleep(POLL)
+        return True
 
     def count_processed(self, messages: int) -> None:
         """Count messages that a handler of the client has finished with."""
@@ -145,6 +161,15 @@ class Venue:
         self.script.load(faults)
         self._done.clear()
         self.past.keeping = self.past.keeping or self.script.lags
+
+    def orders(self, account_id: str) -> list[Order]:
+        """Return every order of an account with its legs, in order of arrival."""
+        query = OrderQuery(status="all", limit=MOST_ORDERS, direction="asc", nested=True)
+        found = page = self.exchange.orders(account_id, query)
+        while len(page) == MOST_ORDERS:
+            page = self.exchange.orders(account_id, replace(query, after_order_id=page[-1].id))
+            found = found + page
+        return found
 
     def fills(self, account_id: str) -> list[Activity]:
         """Return every execution of an account, in order."""
@@ -161,9 +186,9 @@ class Venue:
         if self.script.acts_on_events:
             while (at := self.exchange.next_at()) is not None and at <= until:
                 self.exchange.advance_to(at)
-                self.interventions.act_now()
+                self.acts.act_now()
         self.exchange.advance_to(max(until, self.exchange.now))
-        self.interventions.act_now()
+        self.acts.act_now()
 
     def _next_instant(self, until: datetime) -> tuple[datetime, int, Fault] | None:
         due = [
@@ -230,6 +255,17 @@ class Venue:
         linger = struct.pack("ii", 1, 0)  # closing sends RST instead of FIN
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         transport.abort()
+
+    def disconnect(self) -> None:
+        """Cut every connection at once."""
+        for transport in list(self.transports.values()):
+            transport.abort()
+
+    async def end(self, scope: MutableMapping[str, Any], *, politely: bool = False) -> None:
+        """Hang up, and wait until the server knows, which takes an unfinished answer for a bug."""
+        self.hang_up(scope, politely=politely)
+        client = tuple(scope["client"])
+        await self._until(lambda: client not in self.transports, 1.0)
 
 
 def _first_session(exchange: Exchange) -> date:
