@@ -54,7 +54,7 @@ NEVER_WRITTEN = {
 
 # package -> the only modules that may import it
 ONLY_IN = {
-    "alpaca": ("iverson.execution.alpaca", "iverson.market.alpaca"),
+    "alpaca": ("iverson.execution.alpaca", "iverson.market.alpaca", "iverson.testing.exchange"),
     "sqlite3": ("iverson.monitoring.journal",),
     "strategies": (),
     "tests": (),
