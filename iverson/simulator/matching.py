@@ -8,12 +8,13 @@ reached fills at its price, one that is passed over before it is seen fills at t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Literal
 
-from iverson.simulator.orders import Order
+from iverson.simulator.orders import STOPS, Order
 from iverson.simulator.path import GRID, Path, Reached, trailing_stop
 from iverson.simulator.settings import Switches
 
@@ -79,7 +80,7 @@ def meet(order: Order, tape: Tape, cursor: datetime, switches: Switches) -> Touc
         return None
     if order.time_in_force == "opg":
         return _at_the_open(order, tape, after)
-    if order.type in ("stop", "stop_limit", "trailing_stop") and not order.elected:
+    if order.type in STOPS and not order.elected:
         return _stop(order, path, after, switches)
     limit = limit_of(order)
     if limit is None:
@@ -88,6 +89,23 @@ def meet(order: Order, tape: Tape, cursor: datetime, switches: Switches) -> Touc
         price = quoted(path.price_at(after), order.side, switches)
         return Touch(after, "fill" if within(limit, price, order.side) else "kill", price)
     return _limit(order, limit, path, after, switches)
+
+
+def reach_of(order: Order, switches: Switches) -> tuple[float, float]:
+    """Return the prices that a bar has to reach to matter to an order, each with a little slack.
+
+    (at or below, at or above), -inf and inf for never; a bar that reaches neither can be skipped.
+    """
+    stops = order.type in STOPS and not order.elected
+    level = order.stop_price if stops else limit_of(order)
+    always = (math.inf, -math.inf)
+    if level is None or order.type == "trailing_stop" or order.time_in_force not in ("day", "gtc"):
+        return always
+    slack = float(half_spread(level, switches) + GRID)
+    price = float(level)
+    if (order.side == "buy") == stops:
+        return -math.inf, price - slack
+    return price + slack, math.inf
 
 
 def mark_at(order: Order, path: Path, after: datetime, until: datetime) -> tuple[Decimal, Decimal]:

@@ -17,7 +17,7 @@ from iverson.simulator.events import BarClosed, TradingHalt
 from iverson.simulator.floor import Floor, can_meet
 from iverson.simulator.lifecycle import fill, wanted
 from iverson.simulator.market import Bar
-from iverson.simulator.matching import Tape, Touch, mark_at, meet
+from iverson.simulator.matching import Tape, Touch, mark_at, meet, reach_of
 from iverson.simulator.orders import Order
 from iverson.simulator.path import Path
 
@@ -44,12 +44,17 @@ class Replay:
         self._spent: set[str] = set()
         self._volume: dict[str, Decimal] = {}
         self._halts: dict[str, datetime] = {}
+        self._reaches: dict[str, tuple[Order, float, float]] = {}
+        self._trailing: list[str] = []
         self.end: datetime | None = None
         self._load()
 
     def sweep(self, until: datetime) -> None:
         """Execute everything that orders meet up to and including an instant."""
         floor, cursor = self._floor, self._floor.now
+        if until <= cursor:
+            return
+        self._trailing = []
         coming = {
             symbol: event
             for symbol in floor.alive
@@ -64,7 +69,8 @@ class Replay:
                 del coming[symbol]
             else:
                 coming[symbol] = follows
-        self._trail(cursor, until)
+        for order_id in self._trailing:
+            self._trail(floor.orders[order_id], cursor, until)
         floor.now = until
 
     def close(self) -> None:
@@ -89,8 +95,10 @@ class Replay:
 
     def _next(self, symbol: str, cursor: datetime, until: datetime) -> Next | None:
         floor, found = self._floor, None
-        for order in floor.living(symbol):
-            if not can_meet(order) or order.id in self._spent:
+        bar = self._bars[symbol]
+        for order_id in floor.alive[symbol]:
+            order = floor.orders[order_id]
+            if not self._can_reach(order, bar):
                 continue
             tape = self._tape(symbol)
             touch = self._meet(order, tape, cursor)
@@ -166,24 +174,33 @@ class Replay:
         part = floor.draw("size", order.id, order.filled_qty)
         return ONE + (Decimal(part) * (qty - 1)).quantize(ONE, ROUND_FLOOR)
 
-    def _trail(self, cursor: datetime, until: datetime) -> None:
-        floor = self._floor
-        for symbol in list(floor.alive):
-            if symbol not in self._bars:
-                continue
-            for order in floor.living(symbol):
-                if order.type != "trailing_stop" or order.elected or not can_meet(order):
-                    continue
-                tape = self._tape(symbol)
-                after = max(cursor, order.live_from, tape.path.start)
-                end = min(until, tape.path.end)
-                if not tape.regular or after > end:
-                    continue
-                hwm, stop = mark_at(order, tape.path, after, end)
-                if hwm != order.hwm:
-                    floor.change(
-                        order, order.status, "trail", published=False, hwm=hwm, stop_price=stop
-                    )
+    def _can_reach(self, order: Order, bar: Bar) -> bool:
+        """Tell whether a bar may matter to an order; most bars do not reach most orders."""
+        known = self._reaches.get(order.id)
+        if known is None or known[0] is not order:
+            known = (order, *reach_of(order, self._floor.switches))
+            self._reaches[order.id] = known
+        if bar.low > known[1] and bar.high < known[2]:
+            return False
+        if not can_meet(order) or order.id in self._spent:
+            return False
+        if order.type == "trailing_stop" and not order.elected:
+            self._trailing.append(order.id)
+        return True
+
+    def _trail(self, order: Order, cursor: datetime, until: datetime) -> None:
+        if order.is_ended or order.elected:
+            return
+        tape = self._tape(order.symbol)
+        after = max(cursor, order.live_from, tape.path.start)
+        end = min(until, tape.path.end)
+        if not tape.regular or after > end:
+            return
+        hwm, stop = mark_at(order, tape.path, after, end)
+        if hwm != order.hwm:
+            self._floor.change(
+                order, order.status, "trail", published=False, hwm=hwm, stop_price=stop
+            )
 
     def _tape(self, symbol: str) -> Tape:
         tape = self._tapes.get(symbol)
