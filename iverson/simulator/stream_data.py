@@ -200,10 +200,12 @@ class Client:
         timer = asyncio.get_running_loop().call_later(self._auth_timeout, self._time_out)
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._write())]
         try:
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             timer.cancel()
             await self.cut()
+        for task in done:
+            _raise_what_broke(task)
 
     def tell(self, due: Iterable[Due]) -> int:
         """Queue the messages that the client wants, one frame for each instant."""
@@ -284,6 +286,17 @@ class Client:
         return packed
 
 
+def _raise_what_broke(task: asyncio.Task[None]) -> None:
+    """Raise what ended a task, unless it was told to end or its client has gone."""
+    from starlette.websockets import WebSocketDisconnect
+
+    if task.cancelled():
+        return
+    error = task.exception()
+    if error is not None and not isinstance(error, WebSocketDisconnect | OSError):
+        raise error
+
+
 def _decoded(event: Any) -> object:
     """Return what a client sent, None if it cannot be read."""
     library = _msgpack()
@@ -291,7 +304,7 @@ def _decoded(event: Any) -> object:
         if event.get("bytes") is not None:
             return library.unpackb(event["bytes"])
         return json.loads(event["text"])
-    except (ValueError, library.UnpackException):
+    except (ValueError, RecursionError, library.UnpackException):
         return None
 
 
