@@ -257,7 +257,7 @@ def _symbol(scope: Scope, body: bytes) -> str:
         except ValueError:
             return ""
         return str(asked.get("symbol", "")) if isinstance(asked, dict) else ""
-    query = parse_qs(scope["query_string"].decode("latin-1"))
+    query = parse_qs(str(scope["query_string"], "latin-1"))
     if "symbols" in query:
         return query["symbols"][0]
     path: str = scope["path"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvicorn
@@ -22,7 +22,14 @@ Transports = dict[tuple[str, int], asyncio.Transport]
 class Listening(uvicorn.Server):
     """A server that tells when it has started, and signals nobody."""
 
-    def __init__(self, app: Any, transports: Transports, *, started: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        app: Any,
+        transports: Transports,
+        *,
+        started: Callable[[], None],
+        ended: Callable[[], Awaitable[Any]],
+    ) -> None:
         class Noted(H11Protocol):
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as h11's own
                 super().connection_made(transport)
@@ -40,7 +47,8 @@ class Listening(uvicorn.Server):
                 if self.client is not None:
                     transports.pop(self.client, None)
 
-        self._when_started = started
+        self._when_started, self._until_ended = started, ended
+        self._open = transports
         super().__init__(
             uvicorn.Config(
                 app,
@@ -62,3 +70,10 @@ class Listening(uvicorn.Server):
         """Begin to listen, and say so."""
         await super().startup(sockets=sockets)
         self._when_started()
+
+    async def main_loop(self) -> None:
+        """Serve until the end, instead of looking for it ten times a second; then hang up."""
+        await self._until_ended()
+        for transport in list(self._open.values()):
+            transport.close()
+        await asyncio.sleep(0)

@@ -198,11 +198,9 @@ class Simulator:
         self._venue = venue = self._make()
         venue.accounts.append(self.account_id)
         app = application(venue, pace=self.pace, data=self._data)
-        server = Listening(app, venue.transports, started=self._ready.set)
+        server = Listening(app, venue.transports, started=self._ready.set, ended=venue.closing.wait)
         serving = asyncio.ensure_future(server.serve(sockets=[listening]))
         moving = asyncio.ensure_future(_move(venue, self.pace))
-        await venue.closing.wait()
-        server.should_exit = True
         await asyncio.gather(serving, moving)
 
     # The handle
