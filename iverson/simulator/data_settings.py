@@ -31,7 +31,8 @@ class DataSwitches:
         `late_share`: share of the bars whose first sending lacks late trades (drawn with the
         exchange's seed; off by default, so that stream and history agree).
         `auth_timeout`: wall seconds a client has to authenticate;
-        `queue_limit`: frames that may wait for a slow client before it is cut off.
+        `queue_limit`: frames that may wait for a slow client before it is cut off;
+        `patience`: wall seconds for which the clock waits for a client to take what it is sent.
     History
         `running`: whether the running day, hour or minute group is "partial", as far as its bars
         have ended, or "excluded"; either way nothing later than now is in it.
@@ -54,7 +55,8 @@ class DataSwitches:
     updated_bar_delay: timedelta = timedelta(seconds=30)
     late_share: float = 0.0
     auth_timeout: float = 10.0
-    queue_limit: int = 4096
+    queue_limit: int = 1024
+    patience: float = 1.0
     running: Literal["partial", "excluded"] = "partial"
     actions: Literal["by now", "all"] = "by now"
     iex_share: float | None = None

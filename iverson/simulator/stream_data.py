@@ -7,28 +7,26 @@ everything due up to now is queued for the clients who want it, and handed to th
 `DataSwitches.bar_delay` after the end of a bar: a clock that stops at the ends of bars delivers a
 bar one step late, so it should move on by the delay.
 
-A message to a client that does not read waits in its queue; a client that lets the queue fill is
-told that it is slow, and is cut off. What a client misses while it is away is never sent again.
-Clients that do not ask for msgpack in their Content-Type are spoken to in JSON.
+A message to a client that does not read waits in its queue, and for `DataSwitches.patience` the
+clock waits too; a client that lets the queue fill is told that it is slow, and is cut off. What a
+client misses while it is away is never sent again. Clients that do not ask for msgpack in their
+Content-Type are spoken to in JSON.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from datetime import datetime
-from importlib import import_module
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
 
 from iverson.simulator.data_settings import DataSwitches
 from iverson.simulator.data_view import Shown, view
 from iverson.simulator.events import Event, TradingHalt
-from iverson.simulator.hours import zulu
 from iverson.simulator.rest_data import half_spread
-from iverson.simulator.stream_session import NEWS_CHANNELS, STOCK_CHANNELS, Message, Session
+from iverson.simulator.stream_client import Client
+from iverson.simulator.stream_session import NEWS_CHANNELS, STOCK_CHANNELS, Session
 from iverson.simulator.stream_tape import Due, Tape, news, next_due, status
 
 if TYPE_CHECKING:
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
 FEEDS = {"/v2/iex": "iex", "/v2/sip": "sip", "/v1beta1/news": "news"}
-KEY, SECRET = "apca-api-key-id", "apca-api-secret-key"
-PATIENCE = 1.0  # wall seconds for which `flush` waits for a client that does not read
 
 
 class Keys(Protocol):
@@ -69,6 +65,7 @@ class Streams:
         self._tapes = {feed: Tape() for feed in FEEDS.values()}
         self._halts: list[Due] = []
         self._flushed = exchange.now
+        self._turn = asyncio.Lock()
         exchange.listeners.append(self._hear)
 
     def routes(self) -> list[BaseRoute]:
@@ -94,24 +91,14 @@ class Streams:
         return min((at for at in instants if at is not None), default=None)
 
     async def flush(self) -> None:
-        """Queue what is due up to the exchange's now, and wait until the sockets have taken it."""
-        self.publish()
-        waiting = [one.taken() for clients in self._clients.values() for one in clients]
-        if waiting:
-            await asyncio.gather(*waiting)
-
-    def publish(self) -> int:
-        """Queue what is due up to the exchange's now; return how many messages that was."""
-        after, self._flushed = self._flushed, self._exchange.now
-        halts, self._halts = self._halts, []
-        told = 0
-        for feed, clients in self._clients.items():
-            listening = [client for client in clients if client.session.authenticated]
-            if not listening:
-                continue
-            due = self._due(feed, listening, after, halts)
-            told += sum(client.tell(due) for client in listening)
-        return told
+        """Send what is due up to the exchange's now, and wait until the sockets have taken it."""
+        async with self._turn:
+            after, self._flushed = self._flushed, self._exchange.now
+            halts, self._halts = self._halts, []
+            for feed, clients in self._clients.items():
+                listening = [client for client in clients if client.session.authenticated]
+                if listening:
+                    await _send(self._due(feed, listening, after, halts), listening)
 
     async def disconnect(self, feed: str | None = None) -> None:
         """End the connections of one feed ("iex", "sip", "news"), or all: the network's fault."""
@@ -177,137 +164,13 @@ class Streams:
             let_go()
 
 
-class Client:
-    """One connection: its session, its queue of frames, and the two tasks that read and write."""
-
-    def __init__(self, websocket: WebSocket, session: Session, switches: DataSwitches) -> None:
-        self.session = session
-        self._websocket = websocket
-        self._binary = "msgpack" in websocket.headers.get("content-type", "")
-        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._limit = switches.queue_limit
-        self._auth_timeout = switches.auth_timeout
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def converse(self) -> None:
-        """Serve the client until one side ends it."""
-        await self._websocket.accept()
-        self._say(self.session.greet())
-        headers = self._websocket.headers
-        if KEY in headers and SECRET in headers:
-            keys = {"action": "auth", "key": headers[KEY], "secret": headers[SECRET]}
-            self._say(self.session.receive(keys))
-        timer = asyncio.get_running_loop().call_later(self._auth_timeout, self._time_out)
-        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._write())]
-        try:
-            done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            timer.cancel()
-            await self.cut()
-        for task in done:
-            _raise_what_broke(task)
-
-    def tell(self, due: Iterable[Due]) -> int:
-        """Queue the messages that the client wants, one frame for each instant."""
-        told = 0
-        for _, together in groupby(due, key=lambda one: one.at):
-            messages = [
-                one.message for one in together if self.session.wants(one.channel, one.symbols)
-            ]
-            if self.session.ended or not messages:
-                continue
-            if self._queue.qsize() >= self._limit:
-                self._slow()
-                break
-            self._queue.put_nowait(self._frame(messages))
-            told += len(messages)
-        return told
-
-    async def taken(self) -> None:
-        """Wait until the socket has taken every frame, but not for ever."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._queue.join(), timeout=PATIENCE)
-
-    async def cut(self) -> None:
-        """End the connection at once, whatever is still queued."""
-        self.session.ended = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._forget()
-
-    async def _read(self) -> None:
-        from starlette.websockets import WebSocketDisconnect
-
-        with suppress(WebSocketDisconnect):
-            while not self.session.ended:
-                event = await self._websocket.receive()
-                if event["type"] == "websocket.disconnect":
-                    return
-                self._say(self.session.receive(_decoded(event)))
-            # The error that ended it is still to be written; the writer closes after it.
-            await asyncio.Event().wait()
-
-    async def _write(self) -> None:
-        while (frame := await self._queue.get()) is not None:
-            if self._binary:
-                await self._websocket.send_bytes(frame)
-            else:
-                await self._websocket.send_text(frame.decode())
-            self._queue.task_done()
-        await self._websocket.close()
-
-    def _say(self, message: Message) -> None:
-        self._queue.put_nowait(self._frame([message]))
-        if self.session.ended:
-            self._queue.put_nowait(None)
-
-    def _time_out(self) -> None:
-        message = self.session.time_out()
-        if message is not None:
-            self._say(message)
-
-    def _slow(self) -> None:
-        self._forget()
-        self._say(self.session.error(407))
-        # It does not read, so it may never see this; then it is cut off all the same.
-        asyncio.get_running_loop().call_later(PATIENCE, self._tasks[1].cancel)
-
-    def _forget(self) -> None:
-        with suppress(asyncio.QueueEmpty):
-            while True:
-                self._queue.get_nowait()
-                self._queue.task_done()
-
-    def _frame(self, messages: list[Message]) -> bytes:
-        if not self._binary:
-            return json.dumps(messages, default=zulu).encode()
-        packed: bytes = _msgpack().packb(messages, datetime=True)
-        return packed
-
-
-def _raise_what_broke(task: asyncio.Task[None]) -> None:
-    """Raise what ended a task, unless it was told to end or its client has gone."""
-    from starlette.websockets import WebSocketDisconnect
-
-    if task.cancelled():
-        return
-    error = task.exception()
-    if error is not None and not isinstance(error, WebSocketDisconnect | OSError):
-        raise error
-
-
-def _decoded(event: Any) -> object:
-    """Return what a client sent, None if it cannot be read."""
-    library = _msgpack()
-    try:
-        if event.get("bytes") is not None:
-            return library.unpackb(event["bytes"])
-        return json.loads(event["text"])
-    except (ValueError, RecursionError, library.UnpackException):
-        return None
-
-
-def _msgpack() -> Any:
-    # Untyped, and installed with the extra [simulator] only.
-    return import_module("msgpack")
+async def _send(due: Iterable[Due], clients: list[Client]) -> None:
+    """Send messages in order, one frame an instant, no faster than healthy clients take them."""
+    for _, together in groupby(due, key=lambda one: one.at):
+        messages = list(together)
+        for client in clients:
+            client.tell(messages)
+        behind = [client.taken() for client in clients if client.is_behind]
+        if behind:
+            await asyncio.gather(*behind)
+    await asyncio.gather(*(client.taken() for client in clients))

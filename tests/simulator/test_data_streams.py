@@ -459,7 +459,7 @@ def test_a_client_that_does_not_read_is_cut_off_while_others_are_served(reads_ag
         Article(number, "Long", at, at, content="x" * 10**6) for number, at in enumerate(LONG)
     ]
     market = Market({"AAA": minute_bars("AAA", "2024-11-25")}, news=articles)
-    switches = DataSwitches(queue_limit=3, connections=2)
+    switches = DataSwitches(queue_limit=3, connections=2, patience=0.1)
     with (
         DataServer(market, OPEN, switches=switches) as server,
         socket(server, "/v1beta1/news", max_size=None) as quick,
@@ -470,7 +470,7 @@ def test_a_client_that_does_not_read_is_cut_off_while_others_are_served(reads_ag
         hear(quick)
         slow.subscribe(news=["*"])
         for number, at in enumerate(LONG):
-            server.call(_publish(server, at))
+            server.move_to(at)
             assert hear(quick)[0]["id"] == number
         if reads_again:
             slow.read(until=lambda: False)
@@ -481,6 +481,15 @@ def test_a_client_that_does_not_read_is_cut_off_while_others_are_served(reads_ag
         assert len(slow.heard) < len(LONG)
 
 
-async def _publish(server: DataServer, at: datetime) -> None:
-    server.stage.now = at
-    server.streams.publish()
+def test_a_long_leap_of_the_clock_overruns_nobody(market: Market) -> None:
+    with (
+        DataServer(market, OPEN, switches=DataSwitches(queue_limit=4)) as server,
+        socket(server) as connection,
+    ):
+        admitted(connection)
+        say(connection, action="subscribe", bars=["AAA"])
+        hear(connection)
+        server.move_to(OPEN + timedelta(hours=7))
+        heard = [hear(connection)[0]["t"] for _ in range(390)]
+
+    assert heard == [OPEN + number * MINUTE for number in range(390)]
