@@ -60,6 +60,7 @@ def admit(floor: Floor, books: Books, request: OrderRequest, asset: Asset) -> Ad
     check_window(floor, request.time_in_force)
     price = floor.price(request.symbol)
     if price is None and request.type != "limit":
+        # Alpaca's rule for IPOs; here nothing of the symbol's history has begun.
         raise unacceptable(f"only limit orders are accepted before {request.symbol} first trades")
     hwm = price if request.type == "trailing_stop" else None
     stop = request.stop_price

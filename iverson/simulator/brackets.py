@@ -84,7 +84,8 @@ def reject_successor(floor: Floor, order: Order) -> None:
     """Tell that an order will not be replaced: it stays what it is, its successor never was."""
     assert order.replaced_by is not None, f"order {order.id} was not to be replaced"
     successor = floor.orders[order.replaced_by]
-    floor.change(successor, "rejected", "rejected", published=False, failed_at=floor.now)
+    if not successor.is_ended:
+        floor.change(successor, "rejected", "rejected", published=False, failed_at=floor.now)
     floor.change(floor.orders[order.id], order.status, "order_replace_rejected", replaced_by=None)
 
 

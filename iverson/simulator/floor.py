@@ -47,6 +47,7 @@ class Floor:
         self.alive: dict[str, dict[str, None]] = {}
         self.next_fill: dict[str, Decimal] = {}
         self.marks: dict[str, float] = {}
+        self.traded: dict[str, Decimal] = {}
         self.closes: dict[str, Decimal] = {}
         self.opened: dict[str, date] = {}
         self.halted: dict[str, tuple[datetime, datetime | None]] = {}
@@ -87,20 +88,25 @@ class Floor:
     # Prices
 
     def price(self, symbol: str) -> Decimal | None:
-        """Return the last trade that a client can know of: the last close, None before any."""
+        """Return the last trade that a client can know of; None before any.
+
+        On the first bar of a symbol's history its open stands for what traded before.
+        """
         mark = self.marks.get(symbol)
-        if mark is None:
-            bar = self.market.last(symbol, self.now)
-            if bar is None:
-                return None
-            mark = self.marks[symbol] = bar.close
-        return on_grid(mark)
+        if mark is not None:
+            return on_grid(mark)
+        bar = self.market.last(symbol, self.now)
+        if bar is not None:
+            self.marks[symbol] = bar.close
+            return on_grid(bar.close)
+        end = self.market.next_end(self.now)
+        coming = [] if end is None else self.market.bars_between(self.now, end)
+        return next((on_grid(bar.open) for bar in coming if bar.symbol == symbol), None)
 
     def mark(self, symbol: str) -> Decimal:
-        """Return the price a position is valued at; there is one, for it was bought."""
+        """Return the price that a position is valued at: the last trade, else what was paid."""
         price = self.price(symbol)
-        assert price is not None, f"{symbol} is held and has no price"
-        return price
+        return self.traded[symbol] if price is None else price
 
     def is_easy(self, symbol: str) -> bool:
         """Tell whether a symbol can be sold short."""

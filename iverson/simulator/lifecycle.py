@@ -58,6 +58,7 @@ def fill(floor: Floor, order: Order, qty: Decimal, price: Decimal, *, elected: b
         books.day_trades.add((floor.schedule.session_on_or_after(floor.now), order.symbol))
     holding.trade(qty * sign, price)
     books.cash -= qty * sign * price
+    floor.traded[order.symbol] = price
     if floor.switches.regulatory_fees:
         books.fees += fees(qty, price, selling=sign < 0)
     books.note(floor.now)
@@ -72,7 +73,7 @@ def request_cancel(floor: Floor, order: Order) -> None:
         return
     if order.is_ended:
         raise Refused(422, 42210000, f'order is already in "{order.status}" state')
-    if order.status == "pending_replace":
+    if order.status == "pending_replace" or is_successor(floor, order):
         raise Refused(422, 42210000, "order is pending replacement and cannot be canceled")
     switches, at = floor.switches, floor.now
     waits = (
@@ -95,6 +96,15 @@ def request_cancel(floor: Floor, order: Order) -> None:
         floor.wait_until(floor.schedule.calendar.next_open(at), "cancel", order.id)
     else:
         floor.wait(switches.cancel_seconds, "cancel", order.id)
+
+
+def is_successor(floor: Floor, order: Order) -> bool:
+    """Tell whether an order still waits to take the place of another."""
+    return (
+        order.status == "pending_new"
+        and order.replaces is not None
+        and (floor.orders[order.replaces].status == "pending_replace")
+    )
 
 
 def finish_cancel(floor: Floor, order: Order) -> None:

@@ -73,7 +73,7 @@ def finish_replace(floor: Floor, order: Order) -> None:
         return
     assert order.replaced_by is not None, f"order {order.id} has no successor"
     new = floor.orders[order.replaced_by]
-    if new.qty is not None and new.qty <= order.filled_qty:
+    if new.is_ended or (new.qty is not None and new.qty <= order.filled_qty):
         order = floor.change(order, order.resting, "restored", published=False)
         reject_successor(floor, order)
         return
@@ -125,9 +125,9 @@ def _changes(order: Order, request: ReplaceRequest) -> dict[str, Any]:
         changes |= _trail(order, request.trail)
     if not changes:
         raise unacceptable("order parameters are not changed")
-    if "limit_price" in changes and order.type not in ("limit", "stop_limit"):
+    if request.limit_price is not None and order.type not in ("limit", "stop_limit"):
         raise malformed(f"{order.type} orders require no limit price")
-    if "stop_price" in changes and order.type not in ("stop", "stop_limit"):
+    if request.stop_price is not None and order.type not in ("stop", "stop_limit"):
         raise malformed(f"{order.type} orders require no stop price")
     if "stop_price" in changes and order.elected:
         raise unacceptable("stop price of a triggered order cannot be changed")
