@@ -46,6 +46,7 @@ class Replay:
         self._halts: dict[str, datetime] = {}
         self._reaches: dict[str, tuple[Order, float, float]] = {}
         self._trailing: list[str] = []
+        self._cursor = floor.now
         self.end: datetime | None = None
         self._load()
 
@@ -54,7 +55,7 @@ class Replay:
         floor, cursor = self._floor, self._floor.now
         if until <= cursor:
             return
-        self._trailing = []
+        self._trailing, self._cursor = [], cursor
         coming = {
             symbol: event
             for symbol in floor.alive
@@ -128,6 +129,8 @@ class Replay:
             self._halt(symbol)
             return
         order = floor.orders[event.order_id]
+        if touch.elected:
+            order = self._trail(order, self._cursor, touch.at)
         if touch.kind == "kill":
             end_order(floor, order, "canceled")
         elif touch.kind == "elect":
@@ -188,19 +191,21 @@ class Replay:
             self._trailing.append(order.id)
         return True
 
-    def _trail(self, order: Order, cursor: datetime, until: datetime) -> None:
-        if order.is_ended or order.elected:
-            return
+    def _trail(self, order: Order, cursor: datetime, until: datetime) -> Order:
+        """Move a trailing stop with the market, up to an instant or to where it is reached."""
+        if order.type != "trailing_stop" or order.is_ended or order.elected:
+            return order
         tape = self._tape(order.symbol)
         after = max(cursor, order.live_from, tape.path.start)
         end = min(until, tape.path.end)
         if not tape.regular or after > end:
-            return
+            return order
         hwm, stop = mark_at(order, tape.path, after, end)
-        if hwm != order.hwm:
-            self._floor.change(
-                order, order.status, "trail", published=False, hwm=hwm, stop_price=stop
-            )
+        if hwm == order.hwm:
+            return order
+        return self._floor.change(
+            order, order.status, "trail", published=False, hwm=hwm, stop_price=stop
+        )
 
     def _tape(self, symbol: str) -> Tape:
         tape = self._tapes.get(symbol)

@@ -17,9 +17,14 @@ FRACTION = Decimal("0.000001")
 
 
 def account_statement(floor: Floor, books: Books) -> Account:
-    """Return the figures of an account now, money to the cent."""
+    """Return the figures of an account now, money to the cent.
+
+    Cash and the two market values are rounded first, so that equity is exactly their sum.
+    """
     price, asset = floor.mark, floor.market.asset
-    equity = books.equity(price)
+    cash, long_value = cents(books.cash), cents(books.long_value(price))
+    short_value = cents(books.short_value(price))
+    equity = cash + long_value + short_value
     initial, taken = books.initial_margin(price, asset), reserved(floor, books.id)
     blocked = books.flags["account_blocked"] or books.flags["trading_blocked"]
     shorts = not books.configuration.no_shorting and equity >= floor.switches.margin_equity
@@ -32,11 +37,11 @@ def account_statement(floor: Floor, books: Books) -> Account:
         currency="USD",
         created_at=books.created_at,
         balance_asof=books.balance_asof,
-        cash=cents(books.cash),
-        equity=cents(equity),
+        cash=cash,
+        equity=equity,
         last_equity=cents(books.last_equity),
-        long_market_value=cents(books.long_value(price)),
-        short_market_value=cents(books.short_value(price)),
+        long_market_value=long_value,
+        short_market_value=short_value,
         initial_margin=cents(initial),
         maintenance_margin=cents(books.maintenance_margin(price, asset)),
         last_maintenance_margin=cents(books.last_maintenance),
