@@ -133,7 +133,8 @@ class Venue:
         if not await self._until(lambda: not progress.outstanding, seconds):
             raise TimeoutError(
                 f"{progress.outstanding} of {progress.sent} messages were not finished within "
-                f"{seconds:g} s; every handler has to count what it has done"
+                f"{seconds:g} s; every handler has to count what it has done, and only one with "
+                "raw_data=True sees what is malformed"
             )
 
     async def subscribed(self, count: int, *, seconds: float) -> None:
