@@ -57,16 +57,13 @@ class View:
     horizon: datetime
     seed: int
 
-    def bars(self, symbol: str, *, after: datetime, until: datetime) -> list[Bar]:
+    def bars(self, symbol: str, *, after: datetime, until: datetime) -> Iterator[Bar]:
         """Return the symbol's bars that end in (after, until], as far as they can be seen."""
-        if self.feed in EMPTY_FEEDS:
-            return []
-        seen = []
-        for bar in self.market.bars_of(symbol, after, min(until, self.horizon)):
-            shown = self.shown(bar)
-            if shown is not None:
-                seen.append(shown)
-        return seen
+        if self.feed not in EMPTY_FEEDS:
+            for bar in self.market.bars_of(symbol, after, min(until, self.horizon)):
+                shown = self.shown(bar)
+                if shown is not None:
+                    yield shown
 
     def shown(self, bar: Bar) -> Bar | None:
         """Return a bar as the feed shows it, None if it does not."""
@@ -97,7 +94,8 @@ class View:
         steps: list[Step],
     ) -> Iterator[Group]:
         """Return the summed-up bars whose left edge lies in [start, end], adjusted, in time."""
-        bars = adjusted(self.bars(symbol, after=start, until=self.horizon), steps)
+        seen = self.bars(symbol, after=start, until=end + wanted.longest)
+        bars = adjusted(seen, steps)
         for group in grouped(bars, wanted, minutes=self.market.minutes):
             if group.at > end:
                 return

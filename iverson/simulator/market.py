@@ -9,7 +9,7 @@ bars may lie outside regular hours.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -113,15 +113,13 @@ class Market:
         index = bisect_right(columns.ends, at)
         return columns.bar(index - 1) if index else None
 
-    def bars_of(self, symbol: str, after: datetime, until: datetime) -> list[Bar]:
-        """Return one symbol's bars whose end lies in (after, until], in order; [] if unknown."""
+    def bars_of(self, symbol: str, after: datetime, until: datetime) -> Iterator[Bar]:
+        """Return one symbol's bars whose end lies in (after, until], in order; none if unknown."""
         columns = self._columns.get(symbol)
         if columns is None:
-            return []
-        return [
-            columns.bar(index)
-            for index in range(bisect_right(columns.ends, after), bisect_right(columns.ends, until))
-        ]
+            return iter(())
+        first, last = bisect_right(columns.ends, after), bisect_right(columns.ends, until)
+        return map(columns.bar, range(first, last))
 
     def splits_on(self, session: date) -> dict[str, float]:
         """Return the splits in force from a session on: new shares for one old share."""

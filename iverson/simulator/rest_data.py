@@ -32,7 +32,7 @@ PAST = ("sip", "iex", "boats", "otc")
 LATEST = ("sip", "iex", "delayed_sip", "boats", "overnight", "otc")
 PAGE = {"default": 1000, "most": 10_000}
 DAY = Timeframe(1, "day")
-ONE_WEEK = timedelta(days=7)
+ONE_DAY, ONE_WEEK = timedelta(days=1), timedelta(days=7)
 Answer = dict[str, Any]
 Rows = Callable[[str, datetime, datetime], Iterator[Row]]
 
@@ -189,7 +189,7 @@ def _span(exchange: Shown, switches: DataSwitches, query: Query) -> tuple[View, 
 
 def _trades(seen: View, symbol: str, start: datetime, end: datetime) -> Iterator[Trade]:
     """Return the trades in [start, end], in time."""
-    for bar in seen.bars(symbol, after=start, until=seen.horizon):
+    for bar in seen.bars(symbol, after=start, until=end + ONE_DAY):
         if bar.start > end:
             return
         yield from (trade for trade in trades_of(bar) if start <= trade.at <= end)

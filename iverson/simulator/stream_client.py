@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One client of a data stream: its socket, its session, and the frames that wait for it."""
+"""One client of a data stream: its socket, its dialogue, and the frames that wait for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from iverson.simulator.data_settings import DataSwitches
 from iverson.simulator.hours import zulu
-from iverson.simulator.stream_session import Message, Session
+from iverson.simulator.stream_dialogue import Dialogue, Message
 from iverson.simulator.stream_tape import Due
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ FAREWELL = 1.0  # wall seconds in which a client that is shown out may still rea
 
 
 class Client:
-    """One connection: its session, its queue of frames, and the two tasks that read and write."""
+    """One connection: its dialogue, its queue of frames, and the two tasks that read and write."""
 
-    def __init__(self, websocket: WebSocket, session: Session, switches: DataSwitches) -> None:
-        self.session = session
+    def __init__(self, websocket: WebSocket, dialogue: Dialogue, switches: DataSwitches) -> None:
+        self.dialogue = dialogue
         self._websocket = websocket
         self._binary = "msgpack" in websocket.headers.get("content-type", "")
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -38,11 +38,11 @@ class Client:
     async def converse(self) -> None:
         """Serve the client until one side ends it."""
         await self._websocket.accept()
-        self._say(self.session.greet())
+        self._say(self.dialogue.greet())
         headers = self._websocket.headers
         if KEY in headers and SECRET in headers:
             keys = {"action": "auth", "key": headers[KEY], "secret": headers[SECRET]}
-            self._say(self.session.receive(keys))
+            self._say(self.dialogue.receive(keys))
         timer = asyncio.get_running_loop().call_later(self._auth_timeout, self._time_out)
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._write())]
         try:
@@ -55,9 +55,9 @@ class Client:
 
     def tell(self, due: Iterable[Due]) -> None:
         """Queue a frame with those messages that the client wants."""
-        wants = self.session.wants
+        wants = self.dialogue.wants
         messages = [one.message for one in due if wants(one.channel, one.symbols)]
-        if self.session.ended or not messages:
+        if self.dialogue.ended or not messages:
             return
         if self._queue.qsize() >= self._limit:
             self._slow()
@@ -71,13 +71,13 @@ class Client:
 
     async def taken(self) -> None:
         """Wait until the socket has taken every frame, but not for ever."""
-        if not self.session.ended:
+        if not self.dialogue.ended:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._queue.join(), timeout=self._patience)
 
     async def cut(self) -> None:
         """End the connection at once, whatever is still queued."""
-        self.session.ended = True
+        self.dialogue.ended = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -87,11 +87,11 @@ class Client:
         from starlette.websockets import WebSocketDisconnect
 
         with suppress(WebSocketDisconnect):
-            while not self.session.ended:
+            while not self.dialogue.ended:
                 event = await self._websocket.receive()
                 if event["type"] == "websocket.disconnect":
                     return
-                self._say(self.session.receive(_decoded(event)))
+                self._say(self.dialogue.receive(_decoded(event)))
             # The error that ended it is still to be written; the writer closes after it.
             await asyncio.Event().wait()
 
@@ -106,17 +106,17 @@ class Client:
 
     def _say(self, message: Message) -> None:
         self._queue.put_nowait(self._frame([message]))
-        if self.session.ended:
+        if self.dialogue.ended:
             self._queue.put_nowait(None)
 
     def _time_out(self) -> None:
-        message = self.session.time_out()
+        message = self.dialogue.time_out()
         if message is not None:
             self._say(message)
 
     def _slow(self) -> None:
         self._forget()
-        self._say(self.session.error(407))
+        self._say(self.dialogue.error(407))
         # It does not read, so it may never see this; then it is cut off all the same.
         asyncio.get_running_loop().call_later(FAREWELL, self._tasks[1].cancel)
 

@@ -26,7 +26,7 @@ from iverson.simulator.data_view import Shown, view
 from iverson.simulator.events import Event, TradingHalt
 from iverson.simulator.rest_data import half_spread
 from iverson.simulator.stream_client import Client
-from iverson.simulator.stream_session import NEWS_CHANNELS, STOCK_CHANNELS, Session
+from iverson.simulator.stream_dialogue import NEWS_CHANNELS, STOCK_CHANNELS, Dialogue
 from iverson.simulator.stream_tape import Due, Tape, news, next_due, status
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Streams:
             after, self._flushed = self._flushed, self._exchange.now
             halts, self._halts = self._halts, []
             for feed, clients in self._clients.items():
-                listening = [client for client in clients if client.session.authenticated]
+                listening = [client for client in clients if client.dialogue.authenticated]
                 if listening:
                     await _send(self._due(feed, listening, after, halts), listening)
 
@@ -113,7 +113,7 @@ class Streams:
             return [news(one) for one in self._exchange.market.news_between(after, self._flushed)]
 
         def wants(channel: str, symbol: str) -> bool:
-            return any(client.session.wants(channel, (symbol,)) for client in listening)
+            return any(client.dialogue.wants(channel, (symbol,)) for client in listening)
 
         seen = view(self._exchange, self._switches, feed)
         due = self._tapes[feed].due(seen, wants, after, half_spread=half_spread(self._exchange))
@@ -139,13 +139,13 @@ class Streams:
             held.append(place)
             return None
 
-        session = Session(
+        dialogue = Dialogue(
             channels=NEWS_CHANNELS if feed == "news" else STOCK_CHANNELS,
             switches=self._switches,
             listed=len(self._exchange.market.symbols),
             admit=admit,
         )
-        client = Client(websocket, session, self._switches)
+        client = Client(websocket, dialogue, self._switches)
         self._clients[feed].append(client)
         try:
             await client.converse()

@@ -46,6 +46,12 @@ class Timeframe:
             ).astimezone(UTC)
         return midnight(self._first_day(bar.session))
 
+    @property
+    def longest(self) -> timedelta:
+        """A span that no group outlasts, counted from its left edge."""
+        days = {"minute": 2, "day": 2, "week": 8, "month": 32}[self.unit]
+        return timedelta(days=days * (1 if self.unit == "minute" else self.count))
+
     def complete_at(self, left: datetime) -> datetime:
         """Return the instant at which a group is complete: for days the close of the last one."""
         if self.unit == "minute":

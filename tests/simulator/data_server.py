@@ -68,6 +68,7 @@ class DataServer:
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self.place = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self._by_hand = requests.Session()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -83,6 +84,7 @@ class DataServer:
         self._server.should_exit = True
         self._thread.join(10)
         self._socket.close()
+        self._by_hand.close()
         assert not self._thread.is_alive()
 
     def move_to(self, at: datetime) -> None:
@@ -118,8 +120,7 @@ class DataServer:
 
     def get(self, path: str, **query: str | int) -> requests.Response:
         """Ask by hand; an answer of 200 is checked."""
-        answer = requests.get(f"http://{self.place}{path}", params=query, timeout=10)
-        return _checked(answer)
+        return _checked(self._by_hand.get(f"http://{self.place}{path}", params=query, timeout=10))
 
     def _run(self) -> None:
         async def serve() -> None:

@@ -202,7 +202,7 @@ def test_ticks_respect_their_bar_and_bids_never_cross(
 def test_iex_sees_its_share_and_misses_minutes_the_same_every_time() -> None:
     share, missing = 0.025, 0.2
     market = Market({"AAA": minute_bars("AAA", "2024-11-25", volume=20_000.0)})
-    whole = market.bars_of("AAA", NOW - timedelta(days=9), NOW)
+    whole = list(market.bars_of("AAA", NOW - timedelta(days=9), NOW))
     first = [thinned(bar, share=share, missing=missing, seed=7) for bar in whole]
     seen = [(bar, thin) for bar, thin in zip(whole, first, strict=True) if thin is not None]
     mean = sum(thin.volume for _, thin in seen) / len(seen) / 20_000

@@ -26,6 +26,7 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 from websockets.uri import parse_uri
 
+from iverson.simulator import stream_client
 from iverson.simulator.data_settings import DataSwitches
 from iverson.simulator.events import TradingHalt
 from iverson.simulator.market import Market
@@ -89,7 +90,7 @@ def running(
 
 def subscribed(server: DataServer) -> int:
     clients = [one for feed in server.streams._clients.values() for one in feed]
-    return sum(any(one.session.wanted.values()) for one in clients)
+    return sum(any(one.dialogue.wanted.values()) for one in clients)
 
 
 def stock_stream(
@@ -454,7 +455,10 @@ LONG = [OPEN + number * MINUTE for number in range(1, 41)]
 
 
 @pytest.mark.parametrize("reads_again", [True, False])
-def test_a_client_that_does_not_read_is_cut_off_while_others_are_served(reads_again: bool) -> None:
+def test_a_client_that_does_not_read_is_cut_off_while_others_are_served(
+    reads_again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_client, "FAREWELL", 60.0 if reads_again else 0.1)
     articles = [
         Article(number, "Long", at, at, content="x" * 10**6) for number, at in enumerate(LONG)
     ]

@@ -74,11 +74,11 @@ def test_nothing_ends_after_the_instant_asked(offset: int) -> None:
     for symbol in market.symbols:
         own = [bar for bar in seen if bar.symbol == symbol]
         assert market.last(symbol, at) == (own[-1] if own else None)
-        assert market.bars_of(symbol, datetime(2000, 1, 1, tzinfo=UTC), at) == own
+        assert list(market.bars_of(symbol, datetime(2000, 1, 1, tzinfo=UTC), at)) == own
 
 
 def test_extended_hours_are_kept_and_every_minute_lasts_one(minutes: Market) -> None:
-    own = minutes.bars_of("AAA", MORNING - timedelta(days=1), MORNING + timedelta(days=1))
+    own = list(minutes.bars_of("AAA", MORNING - timedelta(days=1), MORNING + timedelta(days=1)))
 
     assert own[0].start == datetime(2024, 11, 25, 13, 0, tzinfo=UTC)
     assert own[-1].end == datetime(2024, 11, 25, 22, 0, tzinfo=UTC)
@@ -91,7 +91,7 @@ def test_hours_counted_from_the_open_leave_a_short_last_bar() -> None:
         minute_bars("AAA", FIRST, "16:00", "16:00", minutes=60),
     )
     market = Market({"AAA": hours})
-    own = market.bars_of("AAA", MORNING, MORNING + timedelta(days=1))
+    own = list(market.bars_of("AAA", MORNING, MORNING + timedelta(days=1)))
 
     assert own[0].start == MORNING
     assert own[-1].end - own[-1].start == timedelta(minutes=30)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from iverson.simulator.data_settings import DataSwitches
-from iverson.simulator.stream_session import (
+from iverson.simulator.stream_dialogue import (
     ENDING,
     ERRORS,
     NEWS_CHANNELS,
     STOCK_CHANNELS,
-    Session,
+    Dialogue,
 )
 
 AUTH = {"action": "auth", "key": "k", "secret": "s"}
@@ -22,10 +22,10 @@ LIMIT = 30
 THIRTY = [f"S{number:02d}" for number in range(LIMIT)]
 
 
-def session(
+def dialogue(
     *, refused: int | None = None, news: bool = False, listed: int = 5, **switches: Any
-) -> Session:
-    return Session(
+) -> Dialogue:
+    return Dialogue(
         channels=NEWS_CHANNELS if news else STOCK_CHANNELS,
         switches=DataSwitches(**switches),
         listed=listed,
@@ -33,8 +33,8 @@ def session(
     )
 
 
-def admitted(**changes: Any) -> Session:
-    made = session(**changes)
+def admitted(**changes: Any) -> Dialogue:
+    made = dialogue(**changes)
     assert made.receive(AUTH) == AUTHENTICATED
     return made
 
@@ -48,12 +48,12 @@ def subscribe(**channels: Any) -> dict[str, Any]:
 
 
 def test_the_server_speaks_first() -> None:
-    assert session().greet() == {"T": "success", "msg": "connected"}
+    assert dialogue().greet() == {"T": "success", "msg": "connected"}
 
 
 @pytest.mark.parametrize("code", [402, 406, 409])
 def test_who_is_not_admitted_is_told_why_and_shown_out(code: int) -> None:
-    refused = session(refused=code)
+    refused = dialogue(refused=code)
 
     assert refused.receive(AUTH) == error(code)
     assert refused.ended
@@ -75,7 +75,7 @@ def test_who_is_not_admitted_is_told_why_and_shown_out(code: int) -> None:
     ids=str,
 )
 def test_what_makes_no_sense_is_invalid_syntax(content: object) -> None:
-    fresh = session()
+    fresh = dialogue()
 
     assert fresh.receive(content) == error(400)
     assert not fresh.ended
@@ -83,7 +83,7 @@ def test_what_makes_no_sense_is_invalid_syntax(content: object) -> None:
 
 
 def test_nobody_subscribes_before_saying_who_it_is() -> None:
-    assert session().receive(subscribe(bars=["AAA"])) == error(401)
+    assert dialogue().receive(subscribe(bars=["AAA"])) == error(401)
 
 
 def test_nobody_authenticates_twice() -> None:
@@ -95,7 +95,7 @@ def test_nobody_authenticates_twice() -> None:
 
 
 def test_the_silent_are_timed_out_and_the_authenticated_are_not() -> None:
-    silent = session()
+    silent = dialogue()
 
     assert silent.time_out() == error(404)
     assert silent.ended

@@ -2,7 +2,7 @@
 """One client's conversation with a data stream: who it is and what it wants, without a socket.
 
 connected -> auth -> authenticated -> subscribe and unsubscribe, in any number. Every answer is one
-control message. An error leaves the session as it was, except those that end it.
+control message. An error leaves the dialogue as it was, except those that end it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ COUNTED_BARS = ("bars", "updatedBars", "dailyBars")
 
 
 @dataclass
-class Session:
+class Dialogue:
     """The state of one conversation; mutable.
 
     Parameters
@@ -98,11 +98,11 @@ class Session:
         return self.subscription()
 
     def time_out(self) -> Message | None:
-        """End a session whose client has not said who it is; None if it has."""
+        """End a dialogue whose client has not said who it is; None if it has."""
         return None if self.authenticated or self.ended else self.error(404)
 
     def error(self, code: int) -> Message:
-        """Return an error; some end the session."""
+        """Return an error; some end the dialogue."""
         self.ended = self.ended or code in ENDING
         return {"T": "error", "code": code, "msg": ERRORS[code]}
 
