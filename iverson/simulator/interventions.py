@@ -8,7 +8,7 @@ from decimal import Decimal
 from iverson.errors import ConfigError
 from iverson.simulator.brackets import end_order
 from iverson.simulator.events import TradingHalt
-from iverson.simulator.floor import Floor
+from iverson.simulator.floor import Floor, can_meet
 from iverson.simulator.lifecycle import fill
 from iverson.simulator.orders import Order, Status
 
@@ -45,8 +45,6 @@ class Interventions:
     def force_fill(self, order_id: str, *, qty: Decimal, price: Decimal) -> Order:
         """Fill an order now, whatever the market does: the other side of a race."""
         order = self._floor.orders[order_id]
-        if order.is_ended:
-            raise ConfigError(
-                f"order {order_id} is {order.status}; only a living one can be filled"
-            )
+        if not can_meet(order):
+            raise ConfigError(f"order {order_id} is {order.status}; only one at work can be filled")
         return fill(self._floor, order, min(qty, order.remaining), price, elected=False)

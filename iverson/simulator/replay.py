@@ -185,11 +185,17 @@ class Replay:
             self._reaches[order.id] = known
         if bar.low > known[1] and bar.high < known[2]:
             return False
-        if not can_meet(order) or order.id in self._spent:
+        if not can_meet(order) or order.id in self._spent or self._is_early(order):
             return False
         if order.type == "trailing_stop" and not order.elected:
             self._trailing.append(order.id)
         return True
+
+    def _is_early(self, order: Order) -> bool:
+        """Tell whether an exit is held by a target that is not at work yet itself."""
+        if order.status != "held" or order.parent_id is None:
+            return False
+        return self._floor.orders[order.parent_id].status in ("pending_new", "accepted")
 
     def _trail(self, order: Order, cursor: datetime, until: datetime) -> Order:
         """Move a trailing stop with the market, up to an instant or to where it is reached."""

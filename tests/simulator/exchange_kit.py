@@ -63,6 +63,9 @@ class FakeMarket:
         self._bars = sorted(found, key=lambda bar: (bar.end, bar.symbol))
         self._ends = [bar.end for bar in self._bars]
         self.symbols = tuple(sorted({bar.symbol for bar in found}))
+        self._of = {
+            name: [bar for bar in self._bars if bar.symbol == name] for name in self.symbols
+        }
         self._splits, self._dividends = splits or {}, dividends or {}
         self._assets = {name: listed(name) for name in self.symbols} | dict(assets or {})
 
@@ -74,8 +77,9 @@ class FakeMarket:
         return self._ends[index] if index < len(self._ends) else None
 
     def last(self, symbol: str, at: datetime) -> Bar | None:
-        ended = [bar for bar in self._bars if bar.symbol == symbol and bar.end <= at]
-        return ended[-1] if ended else None
+        own = self._of.get(symbol, [])
+        index = bisect_right(own, at, key=lambda bar: bar.end)
+        return own[index - 1] if index else None
 
     def splits_on(self, session: date) -> dict[str, float]:
         return dict(self._splits.get(session, {}))

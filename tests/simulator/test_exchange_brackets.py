@@ -306,6 +306,18 @@ def test_oco_fills_one_of_its_orders(words: str, price: int) -> None:
     assert it.qty() == 0
 
 
+def test_exits_wait_until_they_are_acknowledged() -> None:
+    it = held_hundred(f"{FLAT} | 80 80 80 80", ack_seconds=30)
+    it.exchange.force_fill(it.submit("sell", 1, type="limit", limit_price=120).id,
+                           qty=Decimal(1), price=Decimal(120))  # fmt: skip
+    exits(it, qty=99)
+
+    it.to("09:31:29")
+    assert it.qty() == 99
+    it.to("09:32")
+    assert it.fills()[-1] == ("sell", 99, 80)
+
+
 def test_oco_needs_the_shares_that_other_orders_hold() -> None:
     it = held_hundred(UP)
     exits(it)

@@ -63,40 +63,60 @@ class Client:
         with suppress(Refused):
             choice()
 
-    def price(self, around: float = 0.02) -> Decimal:
-        return Decimal(f"{100 * (1 + self.draw.gauss(0, around)):.2f}")
+    def price(self, symbol: str = "AAA", around: float = 0.01) -> Decimal:
+        last = float(self.it.exchange._floor.price(symbol) or 100)
+        return Decimal(f"{last * (1 + self.draw.gauss(0, around)):.2f}")
 
     def submit(self) -> None:
+        draw, symbol = self.draw, self.draw.choice(SYMBOLS)
+        name = draw.choice(["simple", "simple", "bracket", "bracket", "oto", "oco", "oco"])
+        side, size = draw.choice(["buy", "buy", "sell"]), Decimal(draw.choice([1, 7, 50, 100, 300]))
+        held = self.it.qty(symbol)
+        if held and draw.random() < 0.7:
+            side, size = "sell" if held > 0 else "buy", min(size, abs(held))
+        fields: dict[str, Any] = {"symbol": symbol, "side": side, "qty": size}
+        if name == "simple":
+            fields |= self.simple(symbol)
+        else:
+            fields |= self.exits(name, side, symbol)
+        self.it.exchange.submit(self.it.account_id, OrderRequest(**fields))
+
+    def simple(self, symbol: str) -> dict[str, Any]:
         draw = self.draw
-        kind = draw.choice(
-            ["market", "market", "limit", "limit", "stop", "stop_limit", "trailing_stop"]
-        )
+        kind = draw.choice(["market", "limit", "limit", "stop", "stop_limit", "trailing_stop"])
         fields: dict[str, Any] = {
-            "symbol": draw.choice(SYMBOLS),
-            "side": draw.choice(["buy", "buy", "sell"]),
             "type": kind,
-            "qty": Decimal(draw.choice([1, 7, 50, 100, 300])),
-            "time_in_force": draw.choice(["day", "gtc", "gtc", "ioc", "fok", "cls"]),
+            "time_in_force": draw.choice(["day", "gtc", "gtc", "ioc", "fok", "cls", "opg"]),
         }
         if kind in ("limit", "stop_limit"):
-            fields["limit_price"] = self.price()
+            fields["limit_price"] = self.price(symbol)
         if kind in ("stop", "stop_limit"):
-            fields["stop_price"] = self.price()
+            fields["stop_price"] = self.price(symbol)
         if kind == "trailing_stop":
             fields["trail_price"] = Decimal(draw.choice(["0.5", "2", "5"]))
-        name = draw.choice(["simple", "simple", "bracket", "bracket", "oco", "oto"])
-        if name != "simple":
-            up = Decimal(1) if (fields["side"] == "buy") != (name == "oco") else Decimal(-1)
-            fields |= {"order_class": name, "time_in_force": draw.choice(["day", "gtc"])}
-            fields["target_limit_price"] = 100 + up * Decimal(draw.choice(["2", "4.5", "9"]))
-            fields["stop_loss_stop_price"] = 100 - up * Decimal(draw.choice(["2", "4.5", "9"]))
-            if name == "oco":
-                fields["type"], fields["limit_price"] = "limit", None
-            if name == "oto":
-                fields.pop(draw.choice(["target_limit_price", "stop_loss_stop_price"]))
-        elif draw.random() < 0.1:
+        if draw.random() < 0.1:
             fields |= {"qty": None, "notional": Decimal(1000), "time_in_force": "day"}
-        self.it.exchange.submit(self.it.account_id, OrderRequest(**fields))
+        return fields
+
+    def exits(self, name: str, side: str, symbol: str) -> dict[str, Any]:
+        draw, entry = self.draw, self.price(symbol)
+        up = Decimal(1) if (side == "buy") != (name == "oco") else Decimal(-1)
+        near, far = (Decimal(draw.choice(["1", "2.5", "6"])) for _ in range(2))
+        kind = "limit" if name == "oco" else draw.choice(["market", "limit"])
+        fields: dict[str, Any] = {
+            "order_class": name,
+            "type": kind,
+            "time_in_force": draw.choice(["day", "gtc"]),
+            "limit_price": entry if kind == "limit" and name != "oco" else None,
+            "target_limit_price": entry + up * near,
+            "stop_loss_stop_price": entry - up * far,
+        }
+        if draw.random() < 0.2:
+            fields["stop_loss_limit_price"] = entry - up * (far + Decimal("0.5"))
+        if name == "oto":
+            gone = draw.choice(["target_limit_price", "stop_loss_stop_price"])
+            fields |= {gone: None, "stop_loss_limit_price": None}
+        return fields
 
     def some(self) -> Order | None:
         every = self.it.exchange.orders(self.it.account_id, OrderQuery(status="all", limit=500))
