@@ -87,6 +87,7 @@ def admit(floor: Floor, books: Books, request: OrderRequest, asset: Asset) -> Ad
         reserve = reserve_price(floor, request.side, limit or cap, stop, price)
         _check_opening(floor, books, request, asset, reserve)
     else:
+        _check_dollar_exits(floor, books, request)
         reserve = price or limit or ZERO
         wanted = request.qty if request.qty is not None else _shares(request, reserve)
         check_available(floor, books, request.symbol, wanted)
@@ -276,6 +277,17 @@ def _check_short(floor: Floor, books: Books, request: OrderRequest) -> None:
         raise forbidden("account is not allowed to short")
     if not floor.is_easy(request.symbol):
         raise unacceptable(f'asset "{request.symbol}" cannot be sold short')
+
+
+def _check_dollar_exits(floor: Floor, books: Books, request: OrderRequest) -> None:
+    """Outside regular hours dollars are sold only when nothing else is for sale, and then alone."""
+    if floor.schedule.phase(floor.now) == "regular":
+        return
+    exits = [one for one in floor.living(request.symbol, books.id) if not one.opens]
+    if exits and (request.notional is not None or any(one.notional is not None for one in exits)):
+        raise forbidden(
+            "unable to open new notional orders while having open closing position orders"
+        )
 
 
 def _shares(request: OrderRequest, reserve: Decimal) -> Decimal:

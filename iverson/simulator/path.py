@@ -58,7 +58,8 @@ class Path:
 
     def price_at(self, at: datetime) -> Decimal:
         """Return the price at an instant of the bar, on the grid."""
-        return next(self._stretches(at))[1]
+        since = self._offset(at)
+        return next(iter(self._stretches(since))).price_at(since).quantize(GRID)
 
     def reach(self, level: Decimal, after: datetime, *, rising: bool) -> Reached | None:
         """Return the first instant from `after` on at or beyond a level.
@@ -69,11 +70,14 @@ class Path:
         if not (self.high >= level if rising else self.low <= level):
             return None
         sign = 1 if rising else -1
-        for begin, here, end, there in self._stretches(after):
+        since = self._offset(after)
+        for stretch in self._stretches(since):
+            begin = max(since, stretch.begin)
+            here = stretch.price_at(begin)
             if sign * (here - level) >= 0:
-                return Reached(self._instant(begin), here)
-            if sign * (there - level) >= 0:
-                return Reached(self._instant(_crossing(begin, here, end, there, level)), level)
+                return Reached(self._instant(begin), here.quantize(GRID))
+            if sign * (stretch.there - level) >= 0:
+                return Reached(self._instant(stretch.crossing(level)), level)
         return None
 
     def trail(
@@ -92,42 +96,61 @@ class Path:
         stop is reached, and where it is reached if it is.
         """
         sign = 1 if selling else -1
-        last = (until - self.start) // MICROSECOND
-        for begin, here, end, there in self._stretches(after):
+        since, last = self._offset(after), self._offset(until)
+        for stretch in self._stretches(since):
+            begin = max(since, stretch.begin)
             if begin > last:
                 break
+            here = stretch.price_at(begin)
             mark = max(mark * sign, here * sign) * sign
             stop = trailing_stop(mark, dollars=dollars, fraction=fraction, selling=selling)
             if sign * (here - stop) <= 0:
-                return mark, Reached(self._instant(begin), here)
-            if sign * (there - stop) <= 0:
-                crossing = _crossing(begin, here, end, there, stop)
-                if crossing <= last:
-                    return mark, Reached(self._instant(crossing), stop)
-                break
-            final = there if end <= last else self._between(begin, here, end, there, last)
+                return mark.quantize(GRID), Reached(self._instant(begin), here.quantize(GRID))
+            if sign * (stretch.there - stop) <= 0:
+                crossing = stretch.crossing(stop)
+                if crossing > last:
+                    break
+                return mark.quantize(GRID), Reached(self._instant(crossing), stop)
+            final = stretch.price_at(min(stretch.end, last))
             mark = max(mark * sign, final * sign) * sign
-        return mark, None
+        return mark.quantize(GRID), None
 
-    def _stretches(self, after: datetime) -> Iterator[tuple[int, Decimal, int, Decimal]]:
-        """Yield (begin, price, end, price) from `after` on; the last one may have no length."""
-        since = max(0, (after - self.start) // MICROSECOND)
-        corners = self._corners
-        for (begin, here), (end, there) in pairwise(corners):
-            if since < end:
-                if since > begin:
-                    yield since, self._between(begin, here, end, there, since), end, there
-                else:
-                    yield begin, here, end, there
-        if since >= corners[-1][0]:
-            yield (*corners[-1], *corners[-1])
+    def _stretches(self, since: int) -> Iterator[_Stretch]:
+        """Yield the stretches that have not ended, the last one even so."""
+        last = len(self._corners) - 2
+        for number, ((begin, here), (end, there)) in enumerate(pairwise(self._corners)):
+            if since < end or number == last:
+                yield _Stretch(begin, here, end, there)
 
-    @staticmethod
-    def _between(begin: int, here: Decimal, end: int, there: Decimal, at: int) -> Decimal:
-        return (here + (there - here) * (at - begin) / (end - begin)).quantize(GRID)
+    def _offset(self, at: datetime) -> int:
+        return max(0, (at - self.start) // MICROSECOND)
 
     def _instant(self, offset: int) -> datetime:
         return self.start + timedelta(microseconds=offset)
+
+
+class _Stretch(NamedTuple):
+    """A straight part of the way, in microseconds from the bar's start.
+
+    Instants are reckoned from its own corners, whenever one looks, so that looking more often
+    moves nothing.
+    """
+
+    begin: int
+    here: Decimal
+    end: int
+    there: Decimal
+
+    def price_at(self, at: int) -> Decimal:
+        if at <= self.begin:
+            return self.here
+        if at >= self.end:
+            return self.there
+        return self.here + (self.there - self.here) * (at - self.begin) / (self.end - self.begin)
+
+    def crossing(self, level: Decimal) -> int:
+        part = (level - self.here) / (self.there - self.here) * (self.end - self.begin)
+        return self.begin + int(part.to_integral_value(ROUND_CEILING))
 
 
 def trailing_stop(
@@ -136,8 +159,3 @@ def trailing_stop(
     """Return where a trailing stop lies below (selling) or above its mark, on the grid."""
     distance = dollars if dollars is not None else mark * (fraction or Decimal(0))
     return (mark - distance if selling else mark + distance).quantize(GRID)
-
-
-def _crossing(begin: int, here: Decimal, end: int, there: Decimal, level: Decimal) -> int:
-    part = (level - here) / (there - here) * (end - begin)
-    return begin + int(part.to_integral_value(ROUND_CEILING))

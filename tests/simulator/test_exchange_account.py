@@ -274,6 +274,26 @@ def test_bracket_exits_hold_their_shares_once() -> None:
     assert refusal(it.submit, "sell", 1).extra["held_for_orders"] == "100"
 
 
+@pytest.mark.parametrize(("first", "second"), [
+    ("notional", "qty"), ("notional", "notional"), ("qty", "notional"), ("qty", "qty"),
+])  # fmt: skip
+def test_dollars_and_shares_are_not_both_sold_after_hours(first: str, second: str) -> None:
+    it = held(100)
+    it.to("17:00")
+    sizes: dict[str, dict[str, Any]] = {
+        "qty": {"qty": 10},
+        "notional": {"qty": None, "notional": 900},
+    }
+    it.submit("sell", **sizes[first])
+
+    if {first, second} == {"qty"}:
+        assert it.submit("sell", **sizes[second]).status == "accepted"
+    else:
+        no = refusal(it.submit, "sell", **sizes[second])
+        assert (no.status, no.code) == (403, 40310000)
+        assert no.message.startswith("unable to open new notional orders")
+
+
 @pytest.mark.parametrize(("side", "back"), [("buy", "sell"), ("sell", "buy")])
 def test_no_order_crosses_zero(side: str, back: str) -> None:
     it = held(100, side=side)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from iverson.errors import ConfigError
 from iverson.simulator.requests import OrderQuery
 from tests.simulator.exchange_kit import FLAT, Rig, bars, refusal, rig
 
@@ -308,14 +309,15 @@ def test_oco_fills_one_of_its_orders(words: str, price: int) -> None:
 
 def test_exits_wait_until_they_are_acknowledged() -> None:
     it = held_hundred(f"{FLAT} | 80 80 80 80", ack_seconds=30)
-    it.exchange.force_fill(it.submit("sell", 1, type="limit", limit_price=120).id,
-                           qty=Decimal(1), price=Decimal(120))  # fmt: skip
-    exits(it, qty=99)
+    it.to("09:31")
+    parent = exits(it)
+    with pytest.raises(ConfigError, match="only one at work can be filled"):
+        it.exchange.force_fill(parent.id, qty=Decimal(1), price=Decimal(110))
 
     it.to("09:31:29")
-    assert it.qty() == 99
+    assert it.qty() == 100
     it.to("09:32")
-    assert it.fills()[-1] == ("sell", 99, 80)
+    assert it.fills()[-1] == ("sell", 100, 80)
 
 
 def test_oco_needs_the_shares_that_other_orders_hold() -> None:

@@ -125,3 +125,18 @@ def test_reached_levels_agree_with_the_prices_there(
         # A microsecond of rounding, never a price that was not there.
         assert abs(way.price_at(reached.at) - reached.price) <= Decimal("0.01")
         assert all(at >= reached.at - timedelta(microseconds=1) for at in beyond)
+
+
+@given(st.tuples(prices, prices, prices, prices), prices, st.booleans(), st.integers(0, 59_999_999))
+def test_looking_in_between_moves_no_instant(
+    four: tuple[float, float, float, float], level: float, rising: bool, microseconds: int
+) -> None:
+    opened, closed = four[:2]
+    bar = Bar("AAA", START, END, MONDAY, opened, max(four), min(four), closed, 1.0)
+    way = Path(bar, high_first=rising)
+    look = START + timedelta(microseconds=microseconds)
+
+    whole = way.reach(on_grid(level), START, rising=rising)
+
+    if whole is not None and whole.at > look:
+        assert way.reach(on_grid(level), look, rising=rising) == whole
