@@ -50,6 +50,7 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), ZONE).astimezone(UTC)
 
 
+@lru_cache(maxsize=256)
 def edges(session: date) -> tuple[datetime, datetime, datetime, datetime]:
     """Return a session's four edges in UTC: extended open, open, close, extended close."""
     calendar = new_york()

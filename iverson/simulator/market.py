@@ -54,8 +54,8 @@ class Market:
     news : every version of every article, in any order
     seed : of the assets' identifiers
 
-    `DataError` without bars, for mixed intervals, for a name that is not its bars' symbol, and for
-    a session that the exchange was closed.
+    `DataError` without bars, for mixed intervals, for a name that is not its bars' symbol, for a
+    session on which the exchange was closed, and for a dividend of no less than the close before.
     """
 
     def __init__(
@@ -175,6 +175,9 @@ class Market:
                 self._splits.setdefault(bars.session[index].item(), {})[symbol] = ratio
             for index in np.flatnonzero(bars.dividend).tolist():
                 paid = float(bars.dividend[index])
+                if index:
+                    ratio = float(bars.factor[index] / bars.factor[index - 1])
+                    _check_dividend(bars, index, paid, close=float(bars.close[index - 1]) / ratio)
                 self._dividends.setdefault(bars.session[index].item(), {})[symbol] = paid
 
 
@@ -226,6 +229,14 @@ class _Columns:
 def _instants(stamps: np.ndarray[tuple[int], np.dtype[np.datetime64]]) -> list[datetime]:
     instants: list[datetime] = pd.DatetimeIndex(stamps).tz_localize("UTC").to_pydatetime().tolist()
     return instants
+
+
+def _check_dividend(bars: Bars, index: int, paid: float, *, close: float) -> None:
+    if not 0 < paid < close:
+        raise DataError(
+            f"{bars.symbol} pays a dividend of {paid:g} on {bars.session[index]}, which is not "
+            f"above 0 and below the close of {close:g} before it; mend the actions"
+        )
 
 
 def _out_at(article: Article) -> datetime:

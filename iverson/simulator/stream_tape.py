@@ -85,7 +85,8 @@ class Tape:
             for one in trades_of(bar):
                 yield _quote(at, quote_of(one, half_spread=half_spread))
         if wants("bars", symbol) and view.market.minutes is not None:
-            first = replace(bar, volume=bar.volume * (1 - _missing(view, bar)))
+            missing = _missing(view, bar)
+            first = replace(bar, volume=bar.volume * (1 - missing)) if missing else bar
             yield _due(at, "bars", "b", _as_group(first))
         if wants("dailyBars", symbol) and regular(bar):
             yield _due(at, "dailyBars", "d", self._running(view, bar))

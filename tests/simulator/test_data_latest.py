@@ -238,10 +238,3 @@ def test_the_feeds_differ_when_thinning_is_on(market: Market) -> None:
     assert 40 < len(iex) < 80
     assert {bar.timestamp for bar in iex} < {bar.timestamp for bar in sip}
     assert sum(bar.volume for bar in iex) < 0.05 * sum(bar.volume for bar in sip)
-
-
-def test_a_share_that_is_none_is_refused() -> None:
-    from iverson.errors import ConfigError
-
-    with pytest.raises(ConfigError, match="iex_share is 2; expected a share from 0 to 1"):
-        DataSwitches(iex_share=2.0)

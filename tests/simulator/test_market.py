@@ -151,6 +151,14 @@ def test_a_given_asset_replaces_the_liquid_default() -> None:
         ),
         ({"AAA": daily_bars("BBB", FIRST, CLOSES)}, "the bars of BBB"),
         ({"AAA": minute_bars("AAA", "2024-11-28")}, "2024-11-28, when the exchange was closed"),
+        (
+            {
+                "AAA": daily_bars(
+                    "AAA", FIRST, [9.0] * 4, splits={SESSIONS[1]: 3.0}, dividends={SESSIONS[1]: 3.0}
+                )
+            },
+            "dividend of 3 on 2024-11-26, which is not above 0 and below the close of 3 before",
+        ),
     ],
 )
 def test_history_that_cannot_be_replayed_is_refused(history: dict[str, object], words: str) -> None:
