@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
@@ -115,7 +116,9 @@ class Streams:
         def wants(channel: str, symbol: str) -> bool:
             return any(client.dialogue.wants(channel, (symbol,)) for client in listening)
 
-        seen = view(self._exchange, self._switches, feed)
+        # The clock may have moved on while another feed's clients were waited for.
+        until = self._flushed
+        seen = replace(view(self._exchange, self._switches, feed), now=until, horizon=until)
         due = self._tapes[feed].due(seen, wants, after, half_spread=half_spread(self._exchange))
         return sorted([*due, *halts], key=lambda one: one.at)
 

@@ -7,6 +7,7 @@ so it is stopped by asking it to, and then breaking the connection.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -497,3 +498,30 @@ def test_a_long_leap_of_the_clock_overruns_nobody(market: Market) -> None:
         heard = [hear(connection)[0]["t"] for _ in range(390)]
 
     assert heard == [OPEN + number * MINUTE for number in range(390)]
+
+
+def test_a_clock_that_moves_on_while_messages_are_sent_sends_none_twice(market: Market) -> None:
+    switches = DataSwitches(recent_sip=True)
+    with (
+        DataServer(market, OPEN, switches=switches) as server,
+        socket(server, "/v2/iex") as iex,
+        socket(server, "/v2/sip") as sip,
+    ):
+        for connection in (iex, sip):
+            admitted(connection)
+            say(connection, action="subscribe", bars=["AAA"])
+            hear(connection)
+
+        async def hurry() -> None:
+            flushing = []
+            for number in range(1, 6):
+                server.stage.now = OPEN + number * MINUTE + SECOND
+                flushing.append(asyncio.create_task(server.streams.flush()))
+                await asyncio.sleep(0)
+            await asyncio.gather(*flushing)
+
+        server.call(hurry())
+        server.move_to(OPEN + 6 * MINUTE + SECOND)
+        heard = [[hear(one)[0]["t"] for _ in range(6)] for one in (iex, sip)]
+
+    assert heard == [[OPEN + number * MINUTE for number in range(6)]] * 2
