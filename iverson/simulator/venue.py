@@ -84,6 +84,7 @@ class Venue:
 
     async def advance(self, until: datetime) -> None:
         """Move the clock to an instant, acting on the script on the way, and send what happened."""
+        self.past.begin_move()
         end = self.exchange.market.next_end(self.exchange.now)
         while (due := self._next_instant(until)) is not None:
             at, number, fault = due
