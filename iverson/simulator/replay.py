@@ -46,7 +46,6 @@ class Replay:
         self._halts: dict[str, datetime] = {}
         self._reaches: dict[str, tuple[Order, float, float]] = {}
         self._trailing: list[str] = []
-        self._cursor = floor.now
         self.end: datetime | None = None
         self._load()
 
@@ -55,7 +54,7 @@ class Replay:
         floor, cursor = self._floor, self._floor.now
         if until <= cursor:
             return
-        self._trailing, self._cursor = [], cursor
+        self._trailing = []
         coming = {
             symbol: event
             for symbol in floor.alive
@@ -70,8 +69,9 @@ class Replay:
                 del coming[symbol]
             else:
                 coming[symbol] = follows
-        for order_id in self._trailing:
-            self._trail(floor.orders[order_id], cursor, until)
+        if until == self.end:
+            for order_id in self._trailing:
+                self._trail(floor.orders[order_id], until)
         floor.now = until
 
     def close(self) -> None:
@@ -113,15 +113,20 @@ class Replay:
         return found
 
     def _meet(self, order: Order, tape: Tape, cursor: datetime) -> Touch | None:
-        floor = self._floor
+        floor, since = self._floor, cursor
+        if order.type == "trailing_stop" and not order.elected:
+            since = tape.path.start  # its mark is that of the last bar: it goes all the way again
         while True:
-            touch = meet(order, tape, cursor, floor.switches)
+            touch = meet(order, tape, since, floor.switches)
             if touch is None:
                 return None
+            if touch.at < cursor:  # reached while a halt was on that is over now
+                since = cursor
+                continue
             end = floor.halted_until(order.symbol, touch.at)
             if end is None:
                 return touch
-            cursor = end
+            since = cursor = end
 
     def _happen(self, symbol: str, event: Next) -> None:
         floor, touch = self._floor, event.touch
@@ -130,7 +135,7 @@ class Replay:
             return
         order = floor.orders[event.order_id]
         if touch.elected:
-            order = self._trail(order, self._cursor, touch.at)
+            order = self._trail(order, touch.at)
         if touch.kind == "kill":
             end_order(floor, order, "canceled")
         elif touch.kind == "elect":
@@ -197,16 +202,18 @@ class Replay:
             return False
         return self._floor.orders[order.parent_id].status in ("pending_new", "accepted")
 
-    def _trail(self, order: Order, cursor: datetime, until: datetime) -> Order:
-        """Move a trailing stop with the market, up to an instant or to where it is reached."""
+    def _trail(self, order: Order, until: datetime) -> Order:
+        """Move a trailing stop with the market: when a bar ends, or to where it is reached.
+
+        At no other instant, so that looking more often tells nothing more.
+        """
         if order.type != "trailing_stop" or order.is_ended or order.elected:
             return order
         tape = self._tape(order.symbol)
-        after = max(cursor, order.live_from, tape.path.start)
-        end = min(until, tape.path.end)
-        if not tape.regular or after > end:
+        after = max(order.live_from, tape.path.start)
+        if not tape.regular or after > until:
             return order
-        hwm, stop = mark_at(order, tape.path, after, end)
+        hwm, stop = mark_at(order, tape.path, after, until)
         if hwm == order.hwm:
             return order
         return self._floor.change(

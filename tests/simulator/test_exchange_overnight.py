@@ -171,6 +171,22 @@ def test_halted_symbol_fills_nothing_and_reopens_at_its_price() -> None:
     assert it.fills()[1:] == [("sell", 100, 80)]
 
 
+def test_trailing_stop_that_is_passed_in_a_halt_sells_when_trading_goes_on() -> None:
+    it = rig("100 100 100 100 | 100 110 90 100", path="high first")
+    it.submit()
+    it.to("09:31")
+    it.submit("sell", type="trailing_stop", trail_price=5)
+    it.to("09:31:22")  # 108 on the way down from 110; the stop at 105 comes at second 25
+    it.exchange.halt("AAA")
+    it.to("09:31:38")
+    it.exchange.resume("AAA")
+
+    it.to("09:32")
+
+    assert it.fills()[1:] == [("sell", 100, 92)]
+    assert it.updates()[-1].at == clock("09:31:38")
+
+
 def test_halt_may_be_written_down_before() -> None:
     halt = Halt("AAA", clock("09:31"), clock("09:32:30"))
     it = rig("100 100 100 100 | 98 98 98 98 | 97 97 97 97", halts=(halt,))
