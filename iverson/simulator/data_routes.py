@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 Answer = Callable[[Query], Any]
+TRADING = ("/v2/clock", "/v2/calendar", "/v2/assets", "/v3/")
+BAD_REQUEST = 40010000
 
 
 def routes(exchange: Shown, switches: DataSwitches) -> list[BaseRoute]:
@@ -41,7 +43,10 @@ def routes(exchange: Shown, switches: DataSwitches) -> list[BaseRoute]:
         "/v1/corporate-actions": lambda query: corporate_actions(exchange, switches, query),
     }
     answers |= _stocks(exchange, switches)
-    return [Route(path, _endpoint(answer), methods=["GET"]) for path, answer in answers.items()]
+    return [
+        Route(path, _endpoint(answer, coded=path.startswith(TRADING)), methods=["GET"])
+        for path, answer in answers.items()
+    ]
 
 
 def _stocks(exchange: Shown, switches: DataSwitches) -> dict[str, Answer]:
@@ -99,7 +104,7 @@ def _one(query: Query) -> Query:
     return {**query, "symbols": read.symbol(query["symbol"])}
 
 
-def _endpoint(answer: Answer) -> Callable[[Request], Any]:
+def _endpoint(answer: Answer, *, coded: bool) -> Callable[[Request], Any]:
     from starlette.responses import JSONResponse
 
     async def endpoint(request: Request) -> Response:
@@ -107,6 +112,7 @@ def _endpoint(answer: Answer) -> Callable[[Request], Any]:
         try:
             return JSONResponse(answer(query))
         except Refusal as refusal:
-            return JSONResponse(refusal.body, status_code=refusal.status)
+            code = {"code": BAD_REQUEST} if coded else {}
+            return JSONResponse(code | refusal.body, status_code=refusal.status)
 
     return endpoint

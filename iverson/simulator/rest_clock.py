@@ -13,7 +13,7 @@ from iverson.simulator.data_query import Query, Refusal
 from iverson.simulator.data_view import Shown
 from iverson.simulator.hours import ZONE
 
-BAD_REQUEST, NOT_FOUND = 40010000, 40410000
+NOT_FOUND = 40410000
 ONE_WEEK = timedelta(days=7)
 
 

@@ -190,6 +190,7 @@ def test_what_cannot_be_read_is_refused(
     answer = server.get(path, **query)
 
     assert answer.status_code == 400
+    assert answer.json()["code"] == 40010000
     assert answer.json()["message"].startswith("invalid ")
 
 
