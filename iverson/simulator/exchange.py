@@ -8,6 +8,8 @@ Listeners hear every event as it happens and must not call the exchange back.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,7 +25,7 @@ from iverson.simulator.floor import Floor
 from iverson.simulator.history import portfolio_history
 from iverson.simulator.intake import take_order
 from iverson.simulator.interventions import Interventions
-from iverson.simulator.lifecycle import acknowledge, finish_cancel, request_cancel
+from iverson.simulator.lifecycle import acknowledge, check_cancel, finish_cancel, request_cancel
 from iverson.simulator.listing import list_activities, list_orders, with_legs
 from iverson.simulator.market import Market
 from iverson.simulator.orders import Order
@@ -127,16 +129,20 @@ class Exchange(Interventions):
             raise ConfigError(
                 f"the exchange stands at {self._floor.now} and cannot go back to {at}"
             )
-        while (due := self._due()) <= at:
-            self._replay.sweep(due)
-            if self._replay.end == due:
-                self._replay.close()
-            for action, subject in self._floor.due():
-                self._ring(action, subject)
-            if self._edge.at == due:
-                turn(self._floor, self._edge)
-                self._edge = self._floor.schedule.next_edge(due)
-        self._replay.sweep(at)
+        while self._floor.now < at or self._due() <= at:
+            self._replay.sweep(min(self._due(), at))
+            self._turn()
+
+    def _turn(self) -> None:
+        """Do what is due now: the end of the bars, then timers, then the day's corner."""
+        now = self._floor.now
+        if self._replay.end == now:
+            self._replay.close()
+        for action, subject in self._floor.due():
+            self._ring(action, subject)
+        if self._edge.at <= now:
+            turn(self._floor, self._edge)
+            self._edge = self._floor.schedule.next_edge(now)
 
     def _due(self) -> datetime:
         instants = (self._edge.at, self._replay.end, self._floor.next_timer())
@@ -236,24 +242,20 @@ class Exchange(Interventions):
     def submit(self, account_id: str, request: OrderRequest) -> Order:
         """Take an order; the answer carries the legs, as they were accepted."""
         books = self._floor.books(account_id)
-        try:
+        with self._noting(account_id, "submit", request.client_order_id or request.symbol):
             return take_order(self._floor, books, request)
-        except Refused as refused:
-            self._seen(account_id, "submit", request.client_order_id or request.symbol, refused)
-            raise
 
     def replace(self, account_id: str, order_id: str, request: ReplaceRequest) -> Order:
         """Ask for a replacement; the answer is the new order, which the fill may still beat."""
         order = self._own(account_id, order_id)
-        try:
+        with self._noting(account_id, "replace", order.client_order_id):
             return request_replace(self._floor, self._floor.books(account_id), order, request)
-        except Refused as refused:
-            self._seen(account_id, "replace", order.client_order_id, refused)
-            raise
 
     def cancel(self, account_id: str, order_id: str) -> None:
         """Ask for a cancellation; granted is not done."""
         order = self._own(account_id, order_id)
+        with self._noting(account_id, "cancel", order.client_order_id):
+            check_cancel(self._floor, order)
         self._seen(account_id, "cancel", order.client_order_id)
         request_cancel(self._floor, order)
 
@@ -329,12 +331,24 @@ class Exchange(Interventions):
             raise Refused(404, 40410000, f"order not found for {order_id}")
         return order
 
+    @contextmanager
+    def _noting(self, account_id: str, verb: str, target: str) -> Iterator[None]:
+        """Write down a refusal on its way to the client."""
+        try:
+            yield
+        except Refused as no:
+            self._seen(account_id, verb, target, no.status, no.code, no.message)
+            raise
+
     def _seen(
-        self, account_id: str, verb: str, target: str, refused: Refused | None = None
+        self,
+        account_id: str,
+        verb: str,
+        target: str,
+        status: int = 200,
+        code: int | None = None,
+        message: str = "",
     ) -> None:
-        status, code, message = 200, None, ""
-        if refused is not None:
-            status, code, message = refused.status, refused.code, refused.message
         self._floor.emit(
             RequestSeen(account_id, verb, target, status, code, message, self._floor.now)
         )

@@ -67,14 +67,19 @@ def fill(floor: Floor, order: Order, qty: Decimal, price: Decimal, *, elected: b
     return floor.orders[order.id]
 
 
-def request_cancel(floor: Floor, order: Order) -> None:
-    """Grant a cancellation, or refuse it because it is too late."""
-    if order.status in ("canceled", "pending_cancel"):
-        return
-    if order.is_ended:
+def check_cancel(floor: Floor, order: Order) -> None:
+    """Refuse a cancellation that comes too late; that of a cancelled order changes nothing."""
+    if order.is_ended and order.status != "canceled":
         raise Refused(422, 42210000, f'order is already in "{order.status}" state')
     if order.status == "pending_replace" or is_successor(floor, order):
         raise Refused(422, 42210000, "order is pending replacement and cannot be canceled")
+
+
+def request_cancel(floor: Floor, order: Order) -> None:
+    """Grant a cancellation, or refuse it because it is too late."""
+    check_cancel(floor, order)
+    if order.status in ("canceled", "pending_cancel"):
+        return
     switches, at = floor.switches, floor.now
     waits = (
         switches.stop_cancel_waits_for_open

@@ -50,7 +50,10 @@ class Replay:
         self._load()
 
     def sweep(self, until: datetime) -> None:
-        """Execute everything that orders meet up to and including an instant."""
+        """Execute everything that orders meet up to and including an instant.
+
+        Ends earlier if something that happens sets a timer before it; `floor.now` says where.
+        """
         floor, cursor = self._floor, self._floor.now
         if until <= cursor:
             return
@@ -64,9 +67,13 @@ class Replay:
             symbol, event = min(coming.items(), key=lambda item: item[1][:2])
             floor.now = event.at
             self._happen(symbol, event)
+            timer = floor.next_timer()
+            if timer is not None and timer < until:
+                until = timer
+                coming = {name: one for name, one in coming.items() if one.at <= until}
             follows = self._next(symbol, event.at, until)
             if follows is None:
-                del coming[symbol]
+                coming.pop(symbol, None)
             else:
                 coming[symbol] = follows
         if until == self.end:

@@ -165,6 +165,17 @@ def test_ledger_has_every_order_fill_and_request() -> None:
     assert str(fills["at"].dt.tz) == "UTC"
 
 
+def test_refused_cancellation_is_seen_as_refused() -> None:
+    it = traded()
+    order = it.exchange.order(it.account_id, client_order_id="mine")
+
+    refusal(it.cancel, order)
+
+    assert it.ledger.seen().iloc[-1][["verb", "target", "status"]].tolist() == [
+        "cancel", "mine", 422,
+    ]  # fmt: skip
+
+
 def test_ledger_tells_what_the_stream_does_not() -> None:
     it = rig(f"{FLAT} | {FLAT} | 100 112 100 111")
     it.to("09:31")

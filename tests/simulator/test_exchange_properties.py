@@ -173,6 +173,8 @@ SWITCHES = st.builds(
     stop_election=st.sampled_from(["trade", "quote"]),
     target_when_stopped=st.sampled_from(["replaced", "canceled", "silent"]),
     stop_cancel_waits_for_open=st.booleans(),
+    luld_band=st.sampled_from([None, None, Decimal("0.01")]),
+    luld_seconds=st.sampled_from([10.0, 300.0]),
 )
 
 
