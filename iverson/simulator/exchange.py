@@ -8,8 +8,6 @@ Listeners hear every event as it happens and must not call the exchange back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,7 +18,7 @@ from iverson.market.calendar import Calendar, new_york
 from iverson.simulator.accounts import FLAGS
 from iverson.simulator.bookings import book, note, open_books
 from iverson.simulator.corners import turn
-from iverson.simulator.events import EventLog, Listener, RequestSeen
+from iverson.simulator.events import EventLog, Listener
 from iverson.simulator.floor import Floor
 from iverson.simulator.history import portfolio_history
 from iverson.simulator.intake import take_order
@@ -49,6 +47,7 @@ from iverson.simulator.statements import (
 )
 from iverson.simulator.validation import malformed
 from iverson.simulator.views import account_statement, position_statement
+from iverson.simulator.witness import granted, noting_refusals
 
 
 class Exchange(Interventions):
@@ -242,27 +241,29 @@ class Exchange(Interventions):
     def submit(self, account_id: str, request: OrderRequest) -> Order:
         """Take an order; the answer carries the legs, as they were accepted."""
         books = self._floor.books(account_id)
-        with self._noting(account_id, "submit", request.client_order_id or request.symbol):
+        with noting_refusals(
+            self._floor, account_id, "submit", request.client_order_id or request.symbol
+        ):
             return take_order(self._floor, books, request)
 
     def replace(self, account_id: str, order_id: str, request: ReplaceRequest) -> Order:
         """Ask for a replacement; the answer is the new order, which the fill may still beat."""
         order = self._own(account_id, order_id)
-        with self._noting(account_id, "replace", order.client_order_id):
+        with noting_refusals(self._floor, account_id, "replace", order.client_order_id):
             return request_replace(self._floor, self._floor.books(account_id), order, request)
 
     def cancel(self, account_id: str, order_id: str) -> None:
         """Ask for a cancellation; granted is not done."""
         order = self._own(account_id, order_id)
-        with self._noting(account_id, "cancel", order.client_order_id):
+        with noting_refusals(self._floor, account_id, "cancel", order.client_order_id):
             check_cancel(self._floor, order)
-        self._seen(account_id, "cancel", order.client_order_id)
+        granted(self._floor, account_id, "cancel", order.client_order_id)
         request_cancel(self._floor, order)
 
     def cancel_all(self, account_id: str) -> list[tuple[str, int]]:
         """Ask for the cancellation of every open order: (order id, HTTP status)."""
         answers = []
-        self._seen(account_id, "cancel all", "")
+        granted(self._floor, account_id, "cancel all", "")
         for order in self._floor.living_of(account_id):
             now = self._floor.orders[order.id]
             if not order.is_open or now.is_ended:
@@ -294,7 +295,7 @@ class Exchange(Interventions):
         With `cancel_orders` the open orders end at once, so that nothing holds the shares.
         """
         if cancel_orders:
-            self._seen(account_id, "cancel all", "")
+            granted(self._floor, account_id, "cancel all", "")
             for order in self._floor.living_of(account_id):
                 self.close_order(order.id, "canceled")
         answers: list[tuple[str, int, Order | Refused]] = []
@@ -330,25 +331,3 @@ class Exchange(Interventions):
         if order is None or order.account_id != account_id:
             raise Refused(404, 40410000, f"order not found for {order_id}")
         return order
-
-    @contextmanager
-    def _noting(self, account_id: str, verb: str, target: str) -> Iterator[None]:
-        """Write down a refusal on its way to the client."""
-        try:
-            yield
-        except Refused as no:
-            self._seen(account_id, verb, target, no.status, no.code, no.message)
-            raise
-
-    def _seen(
-        self,
-        account_id: str,
-        verb: str,
-        target: str,
-        status: int = 200,
-        code: int | None = None,
-        message: str = "",
-    ) -> None:
-        self._floor.emit(
-            RequestSeen(account_id, verb, target, status, code, message, self._floor.now)
-        )

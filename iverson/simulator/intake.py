@@ -8,13 +8,13 @@ from dataclasses import replace
 from iverson.simulator.accounts import Books
 from iverson.simulator.admission import admit
 from iverson.simulator.brackets import add_legs, end_order
-from iverson.simulator.events import RequestSeen
 from iverson.simulator.floor import Floor
 from iverson.simulator.lifecycle import acknowledge
 from iverson.simulator.matching import collar
 from iverson.simulator.orders import Order
 from iverson.simulator.requests import OrderRequest, Refused
 from iverson.simulator.validation import check_request, unacceptable
+from iverson.simulator.witness import granted
 
 
 def take_order(floor: Floor, books: Books, request: OrderRequest) -> Order:
@@ -67,7 +67,7 @@ def take_order(floor: Floor, books: Books, request: OrderRequest) -> Order:
         collar=collar(request.side, request.type, admitted.stop_price, floor.switches),
         reserve_price=admitted.reserve_price,
     )
-    floor.emit(RequestSeen(books.id, "submit", order.client_order_id, 200, None, "", at))
+    granted(floor, books.id, "submit", order.client_order_id)
     return _announce(floor, floor.add(order), request)
 
 

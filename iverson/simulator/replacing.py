@@ -22,7 +22,6 @@ from iverson.simulator.admission import (
     reserve_price,
 )
 from iverson.simulator.brackets import reject_successor
-from iverson.simulator.events import RequestSeen
 from iverson.simulator.floor import Floor
 from iverson.simulator.intake import check_unique
 from iverson.simulator.matching import collar
@@ -38,6 +37,7 @@ from iverson.simulator.validation import (
     unacceptable,
 )
 from iverson.simulator.wash import refuse_wash_trade
+from iverson.simulator.witness import granted
 
 
 def request_replace(floor: Floor, books: Books, order: Order, request: ReplaceRequest) -> Order:
@@ -49,7 +49,7 @@ def request_replace(floor: Floor, books: Books, order: Order, request: ReplaceRe
     wanted = replace(order, **changes)
     _check_against_market(floor, books, order, wanted)
     new = _successor(floor, order, wanted, request)
-    floor.emit(RequestSeen(books.id, "replace", order.client_order_id, 200, None, "", floor.now))
+    granted(floor, books.id, "replace", order.client_order_id)
     floor.add(new)
     floor.change(new, "pending_new", "pending_new", published=False)
     floor.change(
