@@ -76,10 +76,10 @@ class Replay:
                 coming.pop(symbol, None)
             else:
                 coming[symbol] = follows
+        floor.now = until
         if until == self.end:
             for order_id in self._trailing:
                 self._trail(floor.orders[order_id], until)
-        floor.now = until
 
     def close(self) -> None:
         """End the window: its bars are known from now on."""

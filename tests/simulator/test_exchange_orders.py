@@ -557,6 +557,8 @@ def test_trailing_stop_moves_with_the_market_and_only_that_way() -> None:
     it.to("09:34")
 
     assert marks == [(100, 97), (103, 100), (103, 100)]
+    told = [one.at for one in it.updates(published=False) if one.event == "trail"]
+    assert told == [clock("09:32")]  # when the bar has ended, not before
     assert it.fills()[1:] == [("sell", 100, 100)]
 
 
