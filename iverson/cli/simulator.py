@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from iverson.cli.loading import From, Symbols, To
+from iverson.cli.loading import From, To
 from iverson.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ TradingStream({key}, {secret}, {mode}url_override="{trading_stream}")"""
 def simulator(  # noqa: PLR0917 (typer passes them by name)
     start: From = None,
     end: To = None,
-    symbols: Symbols = None,
+    symbols: Annotated[
+        str | None,
+        typer.Option("--symbols", help="As AAPL,MSFT; all of your store, or of the sample."),
+    ] = None,
     interval: Annotated[str, typer.Option(help="Of the bars to replay: 1d, or minutes.")] = "1d",
     pace: Annotated[
         float | None,
@@ -79,7 +82,7 @@ def simulator(  # noqa: PLR0917 (typer passes them by name)
         paper=not live,
         switches=Switches.exact(seed=seed) if exact else Switches(seed=seed),
         scenario=script,
-        pace=Pace.lock_step() if step else Pace.times(pace or usual),
+        pace=Pace.lock_step() if step else Pace.times(usual if pace is None else pace),
         port=port,
     )
     try:

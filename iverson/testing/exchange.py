@@ -89,12 +89,12 @@ class Rehearsal:
 
         Returns how many bars there were, when the handlers are done with what came of them.
         """
-        taken = 0
-        for _ in range(bars):
+        for taken in range(bars):
             self.sim.wait_until_consumed(seconds=PATIENCE)
-            taken += self.sim.step()
+            if not self.sim.step():
+                return taken
             self.sim.wait_until_consumed(seconds=PATIENCE)
-        return taken
+        return bars
 
     # What is true
 
