@@ -82,8 +82,9 @@ class Acts:
     def _hear(self, event: Event) -> None:
         """Keep the cap on an order: it is used up with every execution, and with every bar."""
         if isinstance(event, TradeUpdate) and event.order.id in self._caps:
-            share, _ = self._caps[event.order.id]
-            self._caps[event.order.id] = share, event.order.filled_qty
+            share, _ = self._caps.pop(event.order.id)
+            if not event.order.is_ended:
+                self._caps[event.order.id] = share, event.order.filled_qty
         elif not (isinstance(event, BarClosed) and self._caps):
             return
         for order_id, (share, filled) in self._caps.items():

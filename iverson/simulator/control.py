@@ -97,7 +97,7 @@ class Control:
     async def step(self, request: Request) -> Response:
         """Answer POST /_sim/step."""
         body = forms.body_of(await request.body())
-        refusal = self._by_the_wall_clock() or self._behind(body)
+        refusal = self._by_itself() or self._behind(body)
         if refusal is not None:
             return refusal
         await self._venue.step(bars=_whole(body, "bars", 1, most=MOST_BARS))
@@ -109,7 +109,7 @@ class Control:
         until = forms.instant({"until": str(body.get("until") or "")}, "until")
         if until is None:
             raise forms.refused("until is required: an instant, as 2024-01-02T21:00:00Z")
-        refusal = self._by_the_wall_clock()
+        refusal = self._by_itself()
         if refusal is not None:
             return refusal
         await self._venue.run_until(until)
@@ -117,9 +117,7 @@ class Control:
 
     async def processed(self, request: Request) -> Response:
         """Answer POST /_sim/processed; the pace may be that time now moves."""
-        body = forms.body_of(await request.body())
-        if self._behind(body) is None and self._pace.when_consumed:
-            await self._venue.step()
+        self._behind(forms.body_of(await request.body()))
         return self._state()
 
     async def faults(self, request: Request) -> Response:
@@ -127,7 +125,7 @@ class Control:
         body = forms.body_of(await request.body())
         if body.get("scenario"):
             try:
-                self._venue.load(scenario(str(body["scenario"])).faults)
+                self._venue.load(scenario(str(body["scenario"])))
             except IversonError as error:
                 raise forms.refused(str(error)) from error
         if "enabled" in body:
@@ -153,10 +151,10 @@ class Control:
     def _state(self) -> Response:
         return JSONResponse(state(self._venue, self._pace))
 
-    def _by_the_wall_clock(self) -> Response | None:
-        if self._pace.is_locked:
+    def _by_itself(self) -> Response | None:
+        if self._pace.waits:
             return None
-        return JSONResponse({"message": f"time runs by itself here, at {self._pace}"}, 409)
+        return JSONResponse({"message": f"time moves by itself here: {self._pace}"}, 409)
 
     def _behind(self, body: dict[str, Any]) -> Response | None:
         """Note what the client has processed; refuse while that is less than what was sent."""

@@ -25,6 +25,7 @@ from iverson.simulator.answers import (
 )
 from iverson.simulator.faults import REQUEST_ACTIONS, Fault
 from iverson.simulator.garble import Garble, Message
+from iverson.simulator.requests import Refused
 from iverson.simulator.venue import Venue
 
 MARK = (b"x-iverson-sim", b"1")
@@ -40,6 +41,7 @@ MESSAGES = {
     "s": "status",
     "n": "news",
 }
+ORDERS = "/v2/orders/"
 SUBSCRIBED = "subscription"
 FATES = frozenset({"reject", "partial"})  # of the order that a request makes
 
@@ -65,9 +67,12 @@ class Door:
             await self._app(scope, receive, send)
             return
         body, receive = await _read(receive)
-        found = self._venue.script.request(
-            scope["method"], scope["path"], symbol=_symbol(scope, body)
-        )
+        found = []
+        if self._venue.script.waits_for("request"):
+            symbol, leg = self._subject(scope, body)
+            found = self._venue.script.request(
+                scope["method"], scope["path"], symbol=symbol, leg=leg
+            )
         fates = [fault for fault in found if fault.do in FATES]
         spoiling = [fault for fault in found if fault.do in REQUEST_ACTIONS - FATES]
         for fault in found:
@@ -175,6 +180,18 @@ class Door:
     def _faults(self, name: str, item: dict[str, Any]) -> list[Fault]:
         symbol = str(item.get("S", ""))
         return self._venue.script.message("data", name, symbol=symbol)
+
+    def _subject(self, scope: Scope, body: bytes) -> tuple[str, str]:
+        """Return the symbol and the leg that a request is about, "" for what it does not say."""
+        order_id = scope["path"].removeprefix(ORDERS)
+        account_id = self._account(scope)
+        if order_id == scope["path"] or account_id is None:
+            return _symbol(scope, body), ""
+        try:
+            order = self._venue.exchange.order(account_id, id=order_id)
+        except Refused:
+            return "", ""
+        return order.symbol, order.role
 
     def _account(self, scope: Scope) -> str | None:
         return self._venue.keys.account_in(_headers(scope))

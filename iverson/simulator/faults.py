@@ -249,9 +249,12 @@ class Script:
         """Whether any fault waits for this kind of thing."""
         return self.enabled and kind in self._of
 
-    def request(self, method: str, path: str, *, symbol: str = "") -> list[Fault]:
-        """Return the faults of a request, in the order of the script."""
-        return self._due("request", f"{method} {path}", symbol=symbol)
+    def request(self, method: str, path: str, *, symbol: str = "", leg: str = "") -> list[Fault]:
+        """Return the faults of a request, in the order of the script.
+
+        Symbol and leg are those of the one order or symbol that it is about, if it is about one.
+        """
+        return self._due("request", f"{method} {path}", symbol=symbol, leg=leg)
 
     def message(
         self, kind: Literal["event", "data"], name: str, *, symbol: str, leg: str = ""
@@ -261,13 +264,14 @@ class Script:
 
     def instants(self) -> list[Fault]:
         """Return the faults that wait for an instant, in the order of the script."""
-        return [self.faults[number] for number in self._of.get("session", [])]
+        numbers = self._of.get("session", []) if self.enabled else []
+        return [self.faults[number] for number in numbers]
 
     def fire(self, one: Fault, what: str) -> None:
         """Note that a fault was acted on."""
         self.fired.append((one, what))
 
-    def _due(self, kind: Kind, what: str, *, symbol: str, leg: str = "") -> list[Fault]:
+    def _due(self, kind: Kind, what: str, *, symbol: str, leg: str) -> list[Fault]:
         found: list[Fault] = []
         for number in self._of.get(kind, []) if self.enabled else []:
             one = self.faults[number]

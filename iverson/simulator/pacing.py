@@ -2,10 +2,11 @@
 """Pace: what makes time move. In lock step a command does, otherwise the wall clock.
 
 Lock step: the clock stands until it is told to move by one bar, through the handle or by
-`POST /_sim/step`, or, with `when_consumed`, until the client says that it has dealt with
-everything that was sent. So weeks of minutes pass as fast as the slower of the two can work, and
-the same run is the same to the last event. Otherwise simulated time runs at a multiple of real
-time, 1 being real time, and the client has to keep up.
+`POST /_sim/step`. With `when_consumed` nobody has to say so: from the first count that a client
+tells (0 will do) the next bar comes whenever everything sent was dealt with. Either way weeks of
+minutes pass as fast as the slower of the two can work, and the same run is the same to the last
+event. Otherwise simulated time runs at a multiple of real time, 1 being real time, and the client
+has to keep up.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ class Pace:
         return cls(speed)
 
     @property
-    def is_locked(self) -> bool:
+    def waits(self) -> bool:
         """Whether time stands until it is told to move."""
-        return self.speed is None
+        return self.speed is None and not self.when_consumed
 
     def __str__(self) -> str:
         if self.speed is None:
@@ -58,21 +59,37 @@ class Pace:
 
 
 async def run(venue: Venue, pace: Pace) -> None:
-    """Move a venue's clock by the wall clock until its history or the server ends."""
-    assert pace.speed is not None, "lock step has no task of its own"
+    """Move a venue's clock as the pace says until its history or the server ends."""
+    if pace.speed is not None:
+        await _run_by_the_wall_clock(venue, pace.speed)
+    elif pace.when_consumed:
+        await _run_as_consumed(venue)
+
+
+async def _run_as_consumed(venue: Venue) -> None:
+    progress = venue.progress
+    while not venue.closing.is_set():
+        come = await venue.until(
+            lambda: progress.reported and not progress.outstanding, seconds=PATIENCE
+        )
+        if come and not await venue.step():
+            return
+
+
+async def _run_by_the_wall_clock(venue: Venue, speed: float) -> None:
     loop = asyncio.get_running_loop()
     began, start = loop.time(), venue.exchange.now
     while not venue.closing.is_set():
         if venue.exchange.market.next_end(venue.exchange.now) is None:
             return
-        now = start + timedelta(seconds=(loop.time() - began) * pace.speed)
+        now = start + timedelta(seconds=(loop.time() - began) * speed)
         at = venue.next_at()
         if at is not None and at <= now:
             await venue.advance(at)
             await asyncio.sleep(0)  # requests have their turn, however far behind the clock is
         else:
             await venue.advance(max(now, venue.exchange.now))
-            wait = PATIENCE if at is None else (at - now).total_seconds() / pace.speed
+            wait = PATIENCE if at is None else (at - now).total_seconds() / speed
             await _sleep(venue, min(wait, PATIENCE))
 
 

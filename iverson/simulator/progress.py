@@ -12,7 +12,8 @@ from __future__ import annotations
 class Progress:
     """Messages sent and processed, in total; control frames are not counted.
 
-    `subscriptions` is how often a stream has confirmed what a client listens to.
+    `subscriptions` is how often a stream has confirmed what a client listens to; `reported` is
+    whether any client has ever told its count.
 
     Messages to a connection that ended before they were processed are written off, for nobody
     will ever count them; if the client counts them all the same, the writing off is undone.
@@ -22,6 +23,7 @@ class Progress:
         self.sent = 0
         self.processed = 0
         self.subscriptions = 0
+        self.reported = False
         self._written_off = 0
 
     @property
@@ -35,6 +37,7 @@ class Progress:
 
     def process(self, total: int) -> None:
         """Take note of the client's total; it never goes back."""
+        self.reported = True
         self.processed = max(self.processed, total)
         excess = self.processed + self._written_off - self.sent
         self._written_off = max(0, self._written_off - max(0, excess))

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from iverson.errors import ConfigError
-from iverson.simulator.faults import Fault, fault
+from iverson.simulator.faults import RESHAPING, Fault, fault
 from iverson.simulator.settings import Switches
 
 BUNDLED = Path(__file__).with_name("scenarios.toml")
@@ -43,6 +43,14 @@ class Scenario:
     says: str
     faults: tuple[Fault, ...] = ()
     switches: Mapping[str, Any] = field(default_factory=dict)
+
+    def check_loadable(self) -> None:
+        """Refuse a script that has to be there from the start, for one that is loaded later."""
+        if self.switches or any(one.do in RESHAPING for one in self.faults):
+            raise ConfigError(
+                f"scenario {self.name!r} changes switches or history, which is possible before the "
+                "exchange opens only; start it with this scenario"
+            )
 
     def applied_to(self, switches: Switches) -> Switches:
         """Return switches with those that the scenario sets."""

@@ -180,7 +180,8 @@ class Simulator:
     @property
     def failures(self) -> list[BaseException]:
         """What broke inside the server; empty while all is well."""
-        return [] if self._venue is None else self._venue.failures
+        ended = [] if self._failed is None else [self._failed]
+        return ended if self._venue is None else [*ended, *self._venue.failures]
 
     def _serve(self, listening: socket.socket) -> None:
         try:
@@ -200,7 +201,7 @@ class Simulator:
         app = application(venue, pace=self.pace, data=self._data)
         server = Listening(app, venue.transports, started=self._ready.set, ended=venue.closing.wait)
         serving = asyncio.ensure_future(server.serve(sockets=[listening]))
-        moving = asyncio.ensure_future(_move(venue, self.pace))
+        moving = asyncio.ensure_future(run(venue, self.pace))
         await asyncio.gather(serving, moving)
 
     # The handle
@@ -254,8 +255,8 @@ class Simulator:
 
     def load(self, script: Scenario | str) -> None:
         """Begin another script; what the first has done stays done."""
-        faults = _scenario(script).faults
-        self.call(lambda venue: venue.load(faults))
+        found = _scenario(script)
+        self.call(lambda venue: venue.load(found))
 
     @property
     def now(self) -> datetime:
@@ -289,11 +290,6 @@ class Simulator:
             coroutine.close()
             raise ConfigError("the simulator is not running; use it inside `with`")
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-
-
-async def _move(venue: Venue, pace: Pace) -> None:
-    if not pace.is_locked:
-        await run(venue, pace)
 
 
 def _scenario(given: Scenario | str | None) -> Scenario:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -29,6 +29,7 @@ from iverson.simulator.orders import Order
 from iverson.simulator.past import Past
 from iverson.simulator.progress import Progress
 from iverson.simulator.requests import OrderQuery
+from iverson.simulator.scenarios import Scenario
 from iverson.simulator.statements import Activity
 
 POLL = 0.001
@@ -131,7 +132,7 @@ class Venue:
     async def consumed(self, *, seconds: float) -> None:
         """Wait until the clients have finished with everything sent; `TimeoutError` if not."""
         progress = self.progress
-        if not await self._until(lambda: not progress.outstanding, seconds):
+        if not await self.until(lambda: not progress.outstanding, seconds):
             raise TimeoutError(
                 f"{progress.outstanding} of {progress.sent} messages were not finished within "
                 f"{seconds:g} s; every handler has to count what it has done, and only one with "
@@ -140,12 +141,13 @@ class Venue:
 
     async def subscribed(self, count: int, *, seconds: float) -> None:
         """Wait until streams have confirmed so many subscriptions; `TimeoutError` if not."""
-        if not await self._until(lambda: self.progress.subscriptions >= count, seconds):
+        if not await self.until(lambda: self.progress.subscriptions >= count, seconds):
             raise TimeoutError(
                 f"the stream has not subscribed within {seconds:g} s; subscribe before it runs"
             )
 
-    async def _until(self, come: Callable[[], bool], seconds: float) -> bool:
+    async def until(self, come: Callable[[], bool], seconds: float) -> bool:
+        """Wait until something has come about, or so many wall seconds; tell whether it has."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while not come():
@@ -158,9 +160,13 @@ class Venue:
         """Count messages that a handler of the client has finished with."""
         self.progress.process(self.progress.processed + messages)
 
-    def load(self, faults: Iterable[Fault]) -> None:
-        """Begin another script; what the first has done stays done."""
-        self.script.load(faults)
+    def load(self, scenario: Scenario) -> None:
+        """Begin another script; what the first has done stays done.
+
+        `ConfigError` for one that has to be there from the start.
+        """
+        scenario.check_loadable()
+        self.script.load(scenario.faults)
         self._done.clear()
         self.past.keeping = self.past.keeping or self.script.lags
 
@@ -267,7 +273,7 @@ class Venue:
         """Hang up, and wait until the server knows, which takes an unfinished answer for a bug."""
         self.hang_up(scope, politely=politely)
         client = tuple(scope["client"])
-        await self._until(lambda: client not in self.transports, 1.0)
+        await self.until(lambda: client not in self.transports, 1.0)
 
 
 def _first_session(exchange: Exchange) -> date:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from decimal import Decimal
@@ -72,14 +73,27 @@ def test_a_client_that_has_not_finished_is_told_how_much_is_left() -> None:
     assert granted.json()["outstanding"] == 0
 
 
-def test_time_may_move_whenever_everything_is_consumed() -> None:
-    with opened("100 101 102", steps=0, pace=Pace.lock_step(when_consumed=True)) as venue:
-        first = post(venue, "/processed", processed=0).json()
-        venue.sim.call(lambda inside: inside.progress.send(2))
-        stands = post(venue, "/processed", processed=1).json()
-        moves = post(venue, "/processed", processed=2).json()
+def test_time_may_move_by_itself_whenever_everything_is_consumed() -> None:
+    bars, waiting = 20, []
 
-    assert [one["steps"] for one in (first, stands, moves)] == [1, 1, 2]
+    async def slow(message: Any) -> None:
+        waiting.append(venue.sim.state["outstanding"])
+        await asyncio.sleep(0.002)
+
+    paced = Pace.lock_step(when_consumed=True)
+    with opened("100 " * bars, steps=0, pace=paced) as venue:
+        venue.rehearsal.on_bars(slow, SYMBOL)
+        time.sleep(0.05)
+        assert state(venue)["steps"] == 0  # nobody has counted yet
+        assert post(venue, "/step").status_code == 409
+        post(venue, "/processed", processed=0)
+        deadline = time.monotonic() + 10
+        while not state(venue)["over"] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        venue.sim.wait_until_consumed()
+        assert state(venue)["steps"] == bars
+
+    assert waiting == [1] * bars  # never a bar ahead of the handler
 
 
 def test_at_a_multiple_of_real_time_the_clock_runs_by_itself() -> None:
@@ -106,6 +120,10 @@ def test_the_script_can_be_switched_off_and_changed() -> None:
         assert venue.raw("GET", "/v2/clock").status_code == 503
         post(venue, "/faults", enabled=False)
         assert venue.raw("GET", "/v2/clock").status_code == 200
+        for early in ("slow-cancel", "gap-through-stop"):
+            answer = refused(post(venue, "/faults", scenario=early))
+            assert answer[0] == 422
+            assert "before the exchange opens only" in answer[2]
         found = post(venue, "/faults", enabled=True, scenario="rate-limited").json()
         assert found["fired"] == []
         statuses = [venue.raw("GET", "/v2/clock").status_code for _ in range(4)]

@@ -321,6 +321,20 @@ def test_a_fault_of_one_symbol_leaves_the_others_alone() -> None:
     assert statuses == [200, 500, 200]
 
 
+def test_a_fault_may_be_of_the_leg_that_a_request_is_about() -> None:
+    script = spoilt(Fault("DELETE /v2/orders/*", "status", status=500, leg="stop", nth="every"))
+    with opened("100 100", scenario=script) as venue:
+        entry = venue.bracket(95, 105)
+        venue.step()
+        legs = {leg.type.value: leg.id for leg in entry.legs or []}
+        statuses = [
+            venue.raw("DELETE", f"/v2/orders/{legs[name]}").status_code
+            for name in ("stop", "limit")
+        ]
+
+    assert statuses == [500, 204]
+
+
 # T6
 
 
