@@ -65,7 +65,7 @@ class Urls:
             data_stream=f"ws://{place}/v2/iex",
             news_stream=f"ws://{place}/v1beta1/news",
             trading_stream=f"ws://{place}/stream",
-            control=f"http://{place}{'/_sim'}",
+            control=f"http://{place}/_sim",
         )
 
     def __iter__(self) -> Any:

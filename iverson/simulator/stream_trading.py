@@ -20,7 +20,6 @@ from iverson.simulator.garble import Garble, Message
 from iverson.simulator.venue import Venue
 
 UPDATES = "trade_updates"
-GOING_AWAY = 1012
 
 
 class TradingStream:
@@ -47,11 +46,6 @@ class TradingStream:
         """Wait until every connection has been handed what is meant for it."""
         for connection in list(self._connections):
             await connection.flush()
-
-    @property
-    def listening(self) -> int:
-        """How many connections are listening."""
-        return sum(connection.listens for connection in self._connections)
 
     def _hear(self, event: Event) -> None:
         if not isinstance(event, TradeUpdate) or not event.published:
