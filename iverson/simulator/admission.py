@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from iverson.simulator.accounts import Books
 from iverson.simulator.assets import Asset
+from iverson.simulator.bookings import note
 from iverson.simulator.floor import Floor
 from iverson.simulator.matching import collar, quoted
 from iverson.simulator.orders import ZERO, Intent, Side
@@ -189,11 +190,16 @@ def _check_account(floor: Floor, books: Books, request: OrderRequest, *, opening
     if is_fractional(request) and not books.configuration.fractional_trading:
         raise forbidden("fractional trading is disabled")
     equity, rule = books.equity(floor.mark), floor.switches.position_over_equity
-    if rule is not None and any(
-        abs(holding.qty) * floor.mark(symbol) > rule * equity
-        for symbol, holding in books.holdings.items()
+    if (
+        rule is not None
+        and not books.restricted
+        and any(
+            abs(holding.qty) * floor.mark(symbol) > rule * equity
+            for symbol, holding in books.holdings.items()
+        )
     ):
         books.restricted = True
+        note(floor, books, "restricted", "a position is too large for the equity")
     if books.restricted and opening:
         raise forbidden("account is restricted to closing transactions")
     allowed = floor.switches.day_trades_allowed

@@ -6,6 +6,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from iverson.errors import ConfigError
+from iverson.simulator.bookings import note
 from iverson.simulator.brackets import end_order
 from iverson.simulator.events import TradingHalt
 from iverson.simulator.floor import Floor, can_meet
@@ -27,6 +28,12 @@ class Interventions:
         """Let a symbol trade again."""
         if self._floor.halted.pop(symbol, None) is not None:
             self._floor.emit(TradingHalt(symbol, False, "resumed", self._floor.now))
+
+    def lift_restriction(self, account_id: str) -> None:
+        """Let an account open positions again, as the broker's people do after a review."""
+        books = self._floor.books(account_id)
+        books.restricted = False
+        note(self._floor, books, "restricted", "lifted")
 
     def set_borrow(self, symbol: str, *, easy: bool) -> None:
         """Make a symbol easy or hard to borrow; open shorts in it are cancelled at 04:00."""

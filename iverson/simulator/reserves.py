@@ -41,9 +41,11 @@ def held_shares(floor: Floor, account_id: str, symbol: str) -> tuple[Decimal, li
 def reserved(floor: Floor, account_id: str) -> Decimal:
     """Return the dollars of buying power that open entries take."""
     total = ZERO
-    for order in floor.living_of(account_id):
-        if order.opens and holds(order, floor):
-            total += max(_cost(order), _successor(order, floor, dollars=True))
+    for ids in floor.alive.values():
+        for order_id in ids:
+            order = floor.orders[order_id]
+            if order.account_id == account_id and order.opens and holds(order, floor):
+                total += max(_cost(order), _successor(order, floor, dollars=True))
     return total
 
 

@@ -562,14 +562,18 @@ def test_limits_far_from_the_market_may_be_refused() -> None:
 
 
 def test_position_of_six_times_the_equity_restricts_to_closing() -> None:
-    it = held(3_000, words=f"{FLAT} | 100 100 76 76", position_over_equity=Decimal(6))
+    it = held(3_000, words=f"{FLAT} | 100 100 76 76 | 76 76 76 76", position_over_equity=Decimal(6))
     assert it.submit("buy", 1).status == "pending_new"
     it.to("09:32")
 
     no = refusal(it.submit, "buy", 1)
 
     assert (no.status, no.code) == (403, 40310000)
-    assert it.submit("sell", 3_000).status == "pending_new"
+    assert it.submit("sell", 2_000).status == "pending_new"
+    it.to("09:33")
+    assert refusal(it.submit, "buy", 1).status == 403  # until somebody has looked at it
+    it.exchange.lift_restriction(it.account_id)
+    assert it.submit("buy", 1).status == "pending_new"
 
 
 def test_day_trades_may_be_counted() -> None:
