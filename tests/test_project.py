@@ -54,7 +54,12 @@ NEVER_WRITTEN = {
 
 # package -> the only modules that may import it
 ONLY_IN = {
-    "alpaca": ("iverson.execution.alpaca", "iverson.market.alpaca", "iverson.market.alpaca_news"),
+    "alpaca": (
+        "iverson.execution.alpaca",
+        "iverson.market.alpaca",
+        "iverson.market.alpaca_news",
+        "iverson.testing.exchange",
+    ),
     "sqlite3": ("iverson.monitoring.journal",),
     "strategies": (),
     "tests": (),

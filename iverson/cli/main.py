@@ -16,7 +16,16 @@ from typing import Annotated
 
 import typer
 
-from iverson.cli import backtest, bars, check, journal, news, report, walk_forward
+from iverson.cli import (
+    backtest,
+    bars,
+    check,
+    journal,
+    news,
+    report,
+    simulator,
+    walk_forward,
+)
 from iverson.errors import IversonError, Refused
 
 DONE, REFUSED, BROKEN, STOPPED = 0, 1, 2, 130
@@ -30,6 +39,7 @@ app.command("backtest")(backtest.backtest)
 app.command("walk-forward")(walk_forward.walk_forward)
 app.command("check")(check.check)
 app.command("report")(report.report)
+app.command("simulator")(simulator.simulator)
 app.add_typer(journal.app, name="journal")
 app.add_typer(bars.app, name="bars")
 app.add_typer(news.app, name="news")

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A test kit for strategies and rules: bars in words, books by keyword, runs in one call.
-
->>> bars("100 101 99 | gap 90").close.tolist()
-[100.0, 101.0, 99.0, 90.0]
-"""
+"""Bars in words, books by keyword, runs in one call."""
 
 from __future__ import annotations
 
