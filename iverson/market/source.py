@@ -57,22 +57,28 @@ class Passport:
 
 
 def load_bars(
-    symbols: Iterable[str], *, interval: str = DAILY, store: Store | Path | str | None = None
+    symbols: Iterable[str],
+    *,
+    interval: str = DAILY,
+    store: Store | Path | str | None = None,
+    all_of_them: bool = True,
 ) -> dict[str, Bars]:
     """Return bars by symbol: from the store when it has them, else from the bundled sample.
 
-    `store` is a `Store` or its directory; None is `data/cache`. `MissingBars` names what there is.
+    `store` is a `Store` or its directory; None is `data/cache`. `MissingBars` names what there is;
+    unless `all_of_them` have to be there it is raised only when none is.
     """
     length = canonical(interval)
     shelf = _shelf(store)
     stored = set(shelf.symbols(length))
     result: dict[str, Bars] = {}
+    symbols = list(symbols)
     for symbol in symbols:
         if symbol in stored:
             result[symbol] = shelf.read(symbol, length)
         elif length == DAILY and symbol in sample.names():
             result |= sample.load([symbol])
-        else:
+        elif all_of_them or (not result and symbol == symbols[-1]):
             known = sorted(stored | (set(sample.names()) if length == DAILY else set()))
             raise missing(
                 symbol, known, where=f"{shelf.path} or the bundled sample", interval=length
