@@ -7,7 +7,7 @@ Everything above (walk-forward, search, reports) is made of this one function.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -28,6 +28,7 @@ from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
 from iverson.market.history import DailyHistory
 from iverson.market.intervals import minutes
+from iverson.market.universe import Universe
 from iverson.model import Reading, Trade, Verdict
 from iverson.monitoring.record import EquityRow, Record
 from iverson.monitoring.recorder import Recorder
@@ -37,6 +38,7 @@ from iverson.research.sweep_lines import plans_of
 from iverson.risk.gate import Gate
 from iverson.risk.rules import RiskRule
 from iverson.risk.sizing import RiskSizing
+from iverson.risk.universe import rules_of
 from iverson.strategy import Strategy
 
 RELEASE_AFTER = 20  # sessions after which a backtest releases a latched halt
@@ -55,6 +57,7 @@ class Setup:
     through_ticks: int = 1
     volume_share: float = 0.10
     reading: Reading = "worst"
+    universe: Universe | None = None
 
     def __post_init__(self) -> None:
         known = parameters_of(self.strategy)
@@ -72,6 +75,11 @@ class Setup:
             )
         if not isinstance(self.through_ticks, int) or self.through_ticks < 0:
             raise ConfigError(f"through_ticks is {self.through_ticks!r}; expected 0, 1, 2 ...")
+
+    @property
+    def all_rules(self) -> tuple[RiskRule, ...]:
+        """The rules in the order in which they are asked: the universe's, then the system's."""
+        return (*rules_of(self.universe), *self.rules)
 
     def with_params(self, params: Mapping[str, Any]) -> Setup:
         """Return the setup with some parameters changed."""
@@ -163,15 +171,18 @@ class Feed:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Bars made ready for many runs."""
+    """Bars made ready for many runs; `ends` is the date number of each symbol's last bar ever."""
 
     feeds: Mapping[str, Feed]
     history: DailyHistory
+    ends: Mapping[str, float]
 
     @classmethod
     def of(cls, bars: Mapping[str, Bars]) -> Prepared:
         """Convert bars, in the order of their symbols."""
-        return cls({symbol: Feed(one) for symbol, one in bars.items()}, DailyHistory(bars))
+        feeds = {symbol: Feed(one) for symbol, one in bars.items()}
+        ends = {symbol: float(one.numbers[-1]) for symbol, one in feeds.items() if len(one.bars)}
+        return cls(feeds, DailyHistory(bars), ends)
 
 
 def simulate(
@@ -183,13 +194,15 @@ def simulate(
     opening: Opening | None = None,
     full: bool = True,
     at_end: str = "close",
+    carried_on: Container[str] | None = None,
 ) -> Outcome:
     """Run one backtest over the sessions `first` to `last`, inclusive.
 
     Each symbol's warm-up bars lie before `first` or, for a symbol that lists later, are its own
-    first bars; they never trade. `at_end` "close" leaves every position at the last close;
-    "carry" hands positions over in the outcome's `opening`. `full` False notes only what a search
-    needs.
+    first bars; they never trade. A position in a symbol whose bars end before the run does is left
+    at its last close, on the first bar without one. `at_end` "close" leaves every position at the
+    last close; "carry" hands positions over in the outcome's `opening`, those of the symbols
+    `carried_on` (None: all), and leaves the others. `full` False notes only what a search needs.
 
     Raises
     ------
@@ -206,7 +219,7 @@ def simulate(
     record = Record() if full else SearchRecord()
     builder = opening.builder.copy() if opening.builder else TradeBuilder(new_york().ordinal)
     account = Account(opening.state, history=prepared.history, release_after=RELEASE_AFTER)
-    gate = Gate(setup.rules, setup.sizing)
+    gate = Gate(setup.all_rules, setup.sizing)
     desk = Desk(gate=gate, account=account, record=record, first=first, last=last)
     broker = EquityBroker(
         cash=opening.cash,
@@ -218,6 +231,8 @@ def simulate(
     since = float(bt.date2num(first))
     broker.desk, broker.end_at, broker.hand_over = desk, max(ends), at_end == "carry"
     broker.carried, broker.carried_from = opening.carried, since
+    broker.carried_on = carried_on
+    broker.gone = {s: end for s in windows if (end := prepared.ends[s]) <= max(ends)}
     desk.broker = broker
 
     cerebro = LeanCerebro(stdstats=False, quicknotify=False)

@@ -34,6 +34,7 @@ from iverson.research.backtest import (
     parameters_of,
     simulate,
     warm_up_bars,
+    windows_of,
 )
 from iverson.research.failures import refuse_faults
 from iverson.research.folds import Fold, make_folds
@@ -208,17 +209,28 @@ def judge(
         if number <= len(known):
             outcome = known[number - 1]
         else:
-            at_end: Border = "close" if number == len(folds) else at_border
-            outcome = _judged(setup, prepared, fold, pick, opening, at_end)
+            last = number == len(folds) or at_border == "close"
+            on = None if last else _symbols_of(setup, prepared, folds[number], chosen[number])
+            outcome = _judged(setup, prepared, fold, pick, opening, on)
         opening = outcome.opening
         record.values.extend(outcome.record.values)
         outcomes.append(outcome)
     return Judged(record, tuple(outcomes))
 
 
+def _symbols_of(
+    setup: Setup, prepared: Prepared, fold: Fold, chosen: Score | None
+) -> frozenset[str]:
+    """Return the symbols that a fold runs with: a position in another cannot go on into it."""
+    params = {**setup.params, **(chosen.params if chosen else {})}
+    warm_up = warm_up_bars(setup.strategy, params, tuple(prepared.feeds))
+    span = fold.out_of_sample
+    return frozenset(windows_of(prepared, span.first, span.last, warm_up))
+
+
 def _judged(  # noqa: PLR0917 (one fold's everything)
     setup: Setup, prepared: Prepared, fold: Fold, chosen: Score | None, opening: Opening | None,
-    at_end: Border,
+    carried_on: frozenset[str] | None,
 ) -> Outcome:  # fmt: skip
     one = (
         setup.with_params(chosen.params)
@@ -227,8 +239,9 @@ def _judged(  # noqa: PLR0917 (one fold's everything)
     )
     span = fold.out_of_sample
     outcome = simulate(
-        one, prepared, first=span.first, last=span.last, opening=opening, at_end=at_end
-    )
+        one, prepared, first=span.first, last=span.last, opening=opening,
+        at_end="close" if carried_on is None else "carry", carried_on=carried_on,
+    )  # fmt: skip
     refuse_faults(outcome.record, one.strategy, one.params)
     return outcome
 
