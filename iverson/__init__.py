@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from iverson.errors import IversonError
     from iverson.execution.costs import Costs
     from iverson.execution.equity_broker import EquityBroker
+    from iverson.market.universe import Universe
     from iverson.model import Denial, Signal, Verdict
     from iverson.monitoring.journal import Journal
     from iverson.risk import rules
@@ -41,6 +42,7 @@ _HOME = {
     "Signal": "iverson.model",
     "Strategy": "iverson.strategy",
     "System": "iverson.system",
+    "Universe": "iverson.market.universe",
     "Verdict": "iverson.model",
     "atr_stop": "iverson.signals.indicators",
     "confidence": "iverson.signals.confidence",
@@ -62,6 +64,7 @@ __all__ = [
     "Signal",
     "Strategy",
     "System",
+    "Universe",
     "Verdict",
     "atr_stop",
     "confidence",

@@ -15,6 +15,7 @@ from iverson.errors import ConfigError
 from iverson.execution.costs import Costs
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import utc_now
+from iverson.market.universe import Universe
 from iverson.research.backtest import (
     Prepared,
     Setup,
@@ -43,7 +44,7 @@ class System:
     Parameters
     ----------
     strategy: a subclass of `Strategy`.
-    symbols: what it may trade; their order breaks ties between signals.
+    symbols: what it may trade, a list or a `Universe`; their order breaks ties between signals.
     rules: the guard rails, asked in this order; default the standard set (long-only).
     sizing, costs: how many shares, and what a fill costs.
     cash: starting equity of a backtest, dollars.
@@ -52,10 +53,12 @@ class System:
     store: directory of imported bars; default `data/cache`, then the bundled sample.
     bars: bars to use instead of a store, by symbol.
     clock: what the time is, for the trial ledger (`trials.db` beside the bars).
+    universe: when each symbol belonged, beside a list of some of its symbols; those without bars
+        are left out, and a note says so.
     """
 
     strategy: type[Strategy]
-    symbols: Sequence[str]
+    symbols: Sequence[str] | Universe = ()
     rules: Iterable[RiskRule] = field(default_factory=standard)
     sizing: RiskSizing = field(default_factory=RiskSizing)
     costs: Costs = field(default_factory=Costs)
@@ -67,19 +70,18 @@ class System:
     store: Path | str | None = None
     bars: Mapping[str, Bars] | None = None
     clock: Callable[[], datetime] = utc_now
+    universe: Universe | None = None
 
     def __post_init__(self) -> None:
         if not (isinstance(self.strategy, type) and issubclass(self.strategy, Strategy)):
             raise ConfigError(
                 f"strategy is {self.strategy!r}; expected a class that derives from iv.Strategy"
             )
-        symbols = [self.symbols] if isinstance(self.symbols, str) else list(self.symbols)
-        if not symbols or len(set(symbols)) != len(symbols):
-            raise ConfigError(f"symbols are {symbols}; expected at least one, each once")
-        for symbol in symbols:
-            if not isinstance(symbol, str) or not symbol.strip():
-                raise ConfigError(f"symbol {symbol!r} is no name; expected text, as 'AAPL'")
-        object.__setattr__(self, "symbols", tuple(symbols))
+        if isinstance(self.symbols, Universe):
+            object.__setattr__(self, "universe", self.symbols)
+            object.__setattr__(self, "symbols", self.symbols.symbols)
+        symbols = _checked_symbols(self.symbols, self.universe)
+        object.__setattr__(self, "symbols", symbols)
         object.__setattr__(self, "rules", _checked_rules(self.rules))
         for name, kind in (("sizing", RiskSizing), ("costs", Costs)):
             value = getattr(self, name)
@@ -121,7 +123,7 @@ class System:
         ConfigError, DataError: one sentence each; nothing is written then.
         """
         from iverson.research.journaling import journal_run
-        from iverson.research.results import Run, warm_up_notes
+        from iverson.research.results import Run, gone_notes, universe_notes, warm_up_notes
         from iverson.research.trials import remember, trial, where
 
         setup = self._setup(params)
@@ -142,7 +144,12 @@ class System:
             passport=passport,
             start=outcome.start,
             warm_up=warm_up,
-            notes=(*warm_up_notes(bars, outcome.traded, warm_up, asked, first), *problems),
+            notes=(
+                *universe_notes(setup, bars),
+                *warm_up_notes(bars, outcome.traded, warm_up, asked, first),
+                *gone_notes(outcome.record.trades),
+                *problems,
+            ),
         )
         if journal is not None:
             journal_run(run, journal)
@@ -193,7 +200,7 @@ class System:
         """
         from iverson.research.folds import purge_meaning
         from iverson.research.journaling import journal_walk_forward
-        from iverson.research.results import warm_up_notes
+        from iverson.research.results import gone_notes, universe_notes, warm_up_notes
         from iverson.research.samplers import checked, corners, listed_sets
         from iverson.research.search import why_engine
         from iverson.research.search_space import check_space
@@ -243,7 +250,9 @@ class System:
             passport=passport,
             known=known,
             notes=(
+                *universe_notes(setup, bars),
                 *warm_up_notes(bars, tuple(traded), warm_up, first, begin),
+                *gone_notes(judged["worst"].record.trades),
                 *([f"searched bar by bar, not by the kernel: {why}"] if why else []),
                 *([purge_meaning(plan.purge)] if plan.purge < gap else []),
                 *problems,
@@ -270,18 +279,25 @@ class System:
     # -- its parts -----------------------------------------------------------------------------
 
     def load(self) -> dict[str, Bars]:
-        """Return the bars of the symbols, in their order."""
+        """Return the bars of the symbols, in their order; of a universe, those that there are."""
+        assert not isinstance(self.symbols, Universe)  # unpacked when the system was made
         if self.bars is not None:
+            there = [symbol for symbol in self.symbols if symbol in self.bars]
             absent = [symbol for symbol in self.symbols if symbol not in self.bars]
-            if absent:
+            if absent and (self.universe is None or not there):
                 raise ConfigError(
                     f"bars were given without {', '.join(absent)}; "
                     f"they have {', '.join(self.bars) or 'nothing'}"
                 )
-            return {symbol: self.bars[symbol] for symbol in self.symbols}
+            return {symbol: self.bars[symbol] for symbol in there}
         from iverson.market.source import load_bars
 
-        return load_bars(self.symbols, interval=self.interval, store=self.store)
+        return load_bars(
+            self.symbols,
+            interval=self.interval,
+            store=self.store,
+            all_of_them=self.universe is None,
+        )
 
     def _passport(self, bars: Mapping[str, Bars]) -> Any:
         from iverson.market.source import passport
@@ -298,7 +314,25 @@ class System:
             params={**self.params, **params},
             through_ticks=self.through_ticks,
             volume_share=self.volume_share,
+            universe=self.universe,
         )
+
+
+def _checked_symbols(given: Any, universe: Any) -> tuple[str, ...]:
+    if universe is not None and not isinstance(universe, Universe):
+        raise ConfigError(f"universe is {universe!r}; expected iv.Universe(...)")
+    symbols = [given] if isinstance(given, str) else list(given)
+    if not symbols and universe is not None:
+        symbols = list(universe.symbols)
+    if not symbols or len(set(symbols)) != len(symbols):
+        raise ConfigError(f"symbols are {symbols}; expected at least one, each once")
+    for symbol in symbols:
+        if not isinstance(symbol, str) or not symbol.strip():
+            raise ConfigError(f"symbol {symbol!r} is no name; expected text, as 'AAPL'")
+    foreign = sorted(set(symbols) - set(universe.symbols)) if universe is not None else []
+    if foreign:
+        raise ConfigError(f"{', '.join(foreign)}: not in the universe; give symbols that are in it")
+    return tuple(symbols)
 
 
 def _checked_rules(rules: Any) -> tuple[RiskRule, ...]:

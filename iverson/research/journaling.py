@@ -100,6 +100,7 @@ def _run_row(
             "through_ticks": setup.through_ticks,
             "volume_share": setup.volume_share,
             "reading": setup.reading,
+            **({"universe": repr(setup.universe)} if setup.universe else {}),
         },
         symbols=passport.symbols,
         data_digest=passport.digest,

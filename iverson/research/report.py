@@ -25,8 +25,8 @@ from iverson.errors import ConfigError
 from iverson.research.report_facts import Facts
 from iverson.research.report_parts import plural, tile
 from iverson.research.report_sections import metrics_table, sections
-from iverson.research.report_words import SURVIVORSHIP, caveats, verdict
-from iverson.research.results import HEADLINE
+from iverson.research.report_words import caveats, membership, verdict
+from iverson.research.results import HEADLINE, universe_notes
 from iverson.research.walk_result import WalkForward
 
 PAGES = (".html", ".htm")
@@ -77,6 +77,7 @@ def render(facts: Facts, *, tearsheet: str | None = None, missing: str = "") -> 
     )
     folds = result.results
     chapters = sections(facts)
+    said = universe_notes(result.setup, result.bars)  # by `membership`, in more words
     return environment.get_template("walk_forward.html.j2").render(
         name=result.setup.strategy.__name__,
         symbols=list(result.bars),
@@ -89,7 +90,11 @@ def render(facts: Facts, *, tearsheet: str | None = None, missing: str = "") -> 
             f"{plural(result.trials_a_fold, 'parameter set')} tried in each fold",
         ]),
         verdict=verdict(result),
-        caveats=[*caveats(result, facts.held_metrics), SURVIVORSHIP, *result.notes],
+        caveats=[
+            *caveats(result, facts.held_metrics),
+            membership(result),
+            *(note for note in result.notes if note not in said),
+        ],
         tiles=[tile(result.metrics[name]) for name in HEADLINE],
         metrics=metrics_table(result.metrics),
         sections=chapters,

@@ -28,7 +28,7 @@ from iverson.research.report_parts import (
     without_paths,
 )
 from iverson.research.report_trust import confidence, market_regimes, warnings
-from iverson.research.report_words import SURVIVORSHIP, invested, settings_table
+from iverson.research.report_words import invested, membership, settings_table
 
 
 def sections(facts: Facts) -> list[Section]:
@@ -194,7 +194,7 @@ def _comparison(facts: Facts) -> Section:
 def _passport(facts: Facts) -> Section:
     rows = tuple((name, without_paths(text)) for name, text in facts.result.passport.rows())
     table = Table(("bars", ""), rows, left=2, wrap=True)
-    return Section("passport", "Data passport", (SURVIVORSHIP,), (table,))
+    return Section("passport", "Data passport", (membership(facts.result),), (table,))
 
 
 def _made(facts: Facts) -> Section:

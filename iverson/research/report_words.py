@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from iverson.research.walk_result import WalkForward
 
 SURVIVORSHIP = (
-    "Survivorship-biased: the symbols were chosen knowing that they survived. There is no table "
-    "of index membership here, so companies that failed or were bought are absent from both "
-    "curves, and both look better than they could have been."
+    "Survivorship-biased: no membership was given that says which symbols belonged when, so the "
+    "symbols were chosen knowing that they survived. Companies that failed or were bought are "
+    "absent from both curves, and both look better than they could have been."
 )
 BORDERS = {
     "close": "close: positions are left at the last close of each fold",
@@ -75,6 +75,26 @@ def caveats(result: WalkForward, held: Summary) -> Iterator[str]:
     best = result.metrics_by_reading["best"]["total_return"].value
     if worst <= 0 < best:
         yield "Whether it made money at all hangs on how ambiguous bars are read."
+
+
+def membership(result: WalkForward) -> str:
+    """Say whose fate was known when the symbols were chosen."""
+    universe = result.setup.universe
+    if universe is None or universe.membership is None:
+        return SURVIVORSHIP
+    there = sum(symbol in result.bars for symbol in universe.symbols)
+    absent = (
+        ""
+        if there == len(universe.symbols)
+        else (
+            f" Only {there:,} of its {plural(len(universe.symbols), 'symbol')} have bars here; "
+            "what the others would have done is unknown."
+        )
+    )
+    return (
+        f"Point-in-time universe: {universe}. Outside its spells a symbol was not entered; buying "
+        f"and holding holds every symbol all the time, members or not.{absent}"
+    )
 
 
 def invested(result: WalkForward) -> float:
@@ -132,6 +152,8 @@ def _settings(result: WalkForward) -> Iterator[tuple[str, str]]:
     for place, rule in enumerate(setup.rules, start=1):
         yield f"rule {place}", without_addresses(repr(rule))
     yield "latched halts", f"released after {RELEASE_AFTER} sessions, the high set anew (backtest)"
+    if setup.universe is not None:
+        yield "universe", repr(setup.universe)
     yield "sizing", without_addresses(repr(setup.sizing))
     yield "costs", costs_words(setup.costs)
     yield (

@@ -13,7 +13,7 @@ import pandas as pd
 
 from iverson.market.bars import Bars
 from iverson.market.source import Passport
-from iverson.model import Stage
+from iverson.model import Stage, Trade
 from iverson.monitoring.record import Record
 from iverson.monitoring.summary import Summary
 from iverson.monitoring.tables import denied_frame, dollars, equity_series, measure, trades_frame
@@ -107,6 +107,9 @@ HEADLINE = (
 )
 
 
+SHOWN = 10  # symbols that a note names
+
+
 def run_table(run: Run) -> str:
     """Return the small table a run prints as."""
     ambiguous = int(run.trades["ambiguous"].sum())
@@ -140,3 +143,27 @@ def warm_up_notes(
     if idle:
         notes.append(f"never traded, too few bars for the warm-up: {', '.join(idle)}")
     return tuple(notes)
+
+
+def universe_notes(setup: Setup, bars: Mapping[str, Bars]) -> tuple[str, ...]:
+    """Say whether the fate of the symbols was known when they were chosen, and who is missing."""
+    universe = setup.universe
+    if universe is None or universe.membership is None:
+        return ("survivorship-biased: no point-in-time membership was given",)
+    absent = [symbol for symbol in universe.symbols if symbol not in bars]
+    if not absent:
+        return ()
+    named = ", ".join(absent[:SHOWN]) + (" ..." if len(absent) > SHOWN else "")
+    return (
+        f"no bars for {len(absent)} of {len(universe.symbols)} symbols of the universe: {named}",
+    )
+
+
+def gone_notes(trades: Sequence[Trade]) -> tuple[str, ...]:
+    """Say which positions were left because the bars of their symbol end."""
+    gone = [trade for trade in trades if trade.exit_reason == "bars end"]
+    if not gone:
+        return ()
+    named = ", ".join(f"{one.symbol} {one.exit_session}" for one in gone[:SHOWN])
+    more = " ..." if len(gone) > SHOWN else ""
+    return (f"left at the last price, because the bars end: {named}{more}",)

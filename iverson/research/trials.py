@@ -149,6 +149,7 @@ def conditions_of(setup: Setup) -> str:
     parts: Sequence[Any] = (
         *setup.rules, setup.sizing, setup.costs,
         setup.cash, setup.through_ticks, setup.volume_share, setup.reading,
+        *((setup.universe,) if setup.universe else ()),
     )  # fmt: skip
     return hashlib.sha256("|".join(map(repr, parts)).encode()).hexdigest()[:24]
 
