@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from iverson.market.universe import Universe
     from iverson.model import Denial, Signal, Verdict
     from iverson.monitoring.journal import Journal
+    from iverson.research.several import Use
     from iverson.risk import rules
     from iverson.risk.rules import RiskRule
     from iverson.risk.sizing import RiskSizing
@@ -43,6 +44,7 @@ _HOME = {
     "Strategy": "iverson.strategy",
     "System": "iverson.system",
     "Universe": "iverson.market.universe",
+    "Use": "iverson.research.several",
     "Verdict": "iverson.model",
     "atr_stop": "iverson.signals.indicators",
     "confidence": "iverson.signals.confidence",
@@ -65,6 +67,7 @@ __all__ = [
     "Strategy",
     "System",
     "Universe",
+    "Use",
     "Verdict",
     "atr_stop",
     "confidence",

@@ -110,11 +110,16 @@ class Strategy(bt.Strategy):
         cls = type(self)
         return cls.entry is not Strategy.entry or cls.signals is Strategy.signals
 
+    def waits(self, signal: Signal) -> int:  # noqa: ARG002 (heirs)
+        """Return during how many sessions after the decision an entry may fill."""
+        wait: int = self.p.entry_sessions
+        return wait
+
     def open(self, verdict: Verdict) -> None:
         """Place the bracket of an approved verdict."""
         assert self.desk.now is not None
         calendar = new_york()
-        last = calendar.offset(self.desk.now.session, self.p.entry_sessions)
+        last = calendar.offset(self.desk.now.session, self.waits(verdict.signal))
         bracket = make_bracket(verdict, valid_until=calendar.close_at(last))
         data = self.getdatabyname(bracket.symbol)
         open_bracket(

@@ -24,8 +24,15 @@ from iverson.research.backtest import (
     simulate,
     warm_up_bars,
 )
+from iverson.research.composition import (
+    checked_rules,
+    checked_strategy,
+    checked_symbols,
+    refuse_foreign,
+)
 from iverson.research.days import Day, asked_range
 from iverson.research.failures import refuse_faults
+from iverson.research.several import Use
 from iverson.risk.rules import RiskRule, standard
 from iverson.risk.sizing import RiskSizing
 from iverson.strategy import Strategy
@@ -43,7 +50,9 @@ class System:
 
     Parameters
     ----------
-    strategy: a subclass of `Strategy`.
+    strategy: a subclass of `Strategy`, a `Use` of one, or several of either. Several share the
+        account and the rules; of all their signals the highest confidence comes first, then the
+        order of the symbols, then that of the strategies.
     symbols: what it may trade, a list or a `Universe`; their order breaks ties between signals.
     rules: the guard rails, asked in this order; default the standard set (long-only).
     sizing, costs: how many shares, and what a fill costs.
@@ -57,7 +66,7 @@ class System:
         are left out, and a note says so.
     """
 
-    strategy: type[Strategy]
+    strategy: type[Strategy] | Use | Sequence[type[Strategy] | Use]
     symbols: Sequence[str] | Universe = ()
     rules: Iterable[RiskRule] = field(default_factory=standard)
     sizing: RiskSizing = field(default_factory=RiskSizing)
@@ -73,21 +82,20 @@ class System:
     universe: Universe | None = None
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.strategy, type) and issubclass(self.strategy, Strategy)):
-            raise ConfigError(
-                f"strategy is {self.strategy!r}; expected a class that derives from iv.Strategy"
-            )
+        made, params, own = checked_strategy(self.strategy)
         if isinstance(self.symbols, Universe):
             object.__setattr__(self, "universe", self.symbols)
             object.__setattr__(self, "symbols", self.symbols.symbols)
-        symbols = _checked_symbols(self.symbols, self.universe)
+        symbols = checked_symbols(self.symbols or own, self.universe)
+        refuse_foreign(made, symbols)
+        object.__setattr__(self, "strategy", made)
         object.__setattr__(self, "symbols", symbols)
-        object.__setattr__(self, "rules", _checked_rules(self.rules))
+        object.__setattr__(self, "rules", checked_rules(self.rules))
         for name, kind in (("sizing", RiskSizing), ("costs", Costs)):
             value = getattr(self, name)
             if not isinstance(value, kind):
                 raise ConfigError(f"{name} is {value!r}; expected iv.{kind.__name__}(...)")
-        object.__setattr__(self, "params", dict(self.params))
+        object.__setattr__(self, "params", {**params, **self.params})
         self._setup({})
 
     # -- making another one --------------------------------------------------------------------
@@ -210,7 +218,7 @@ class System:
 
         setup = self._setup({})
         space = dict(grid or {})
-        check_space(space, parameters_of(self.strategy), owner=self.strategy.__name__)
+        check_space(space, self.parameters, owner=self.name)
         sampler = checked(sampler, space, trials)
         sets = listed_sets(sampler, space, trials, seed)
         gap = default_gap(setup, sets or corners(space))
@@ -278,6 +286,17 @@ class System:
 
     # -- its parts -----------------------------------------------------------------------------
 
+    @property
+    def name(self) -> str:
+        """The strategy's name, or those of several."""
+        return self._setup({}).strategy.__name__
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Every parameter with its value; of several strategies by `strategy.name`."""
+        setup = self._setup({})
+        return {**parameters_of(setup.strategy), **setup.params}
+
     def load(self) -> dict[str, Bars]:
         """Return the bars of the symbols, in their order; of a universe, those that there are."""
         assert not isinstance(self.symbols, Universe)  # unpacked when the system was made
@@ -305,6 +324,7 @@ class System:
         return passport(bars, store=self.store)
 
     def _setup(self, params: Mapping[str, Any]) -> Setup:
+        assert isinstance(self.strategy, type)  # one, or the one made of several
         return Setup(
             strategy=self.strategy,
             rules=tuple(self.rules),
@@ -316,32 +336,3 @@ class System:
             volume_share=self.volume_share,
             universe=self.universe,
         )
-
-
-def _checked_symbols(given: Any, universe: Any) -> tuple[str, ...]:
-    if universe is not None and not isinstance(universe, Universe):
-        raise ConfigError(f"universe is {universe!r}; expected iv.Universe(...)")
-    symbols = [given] if isinstance(given, str) else list(given)
-    if not symbols and universe is not None:
-        symbols = list(universe.symbols)
-    if not symbols or len(set(symbols)) != len(symbols):
-        raise ConfigError(f"symbols are {symbols}; expected at least one, each once")
-    for symbol in symbols:
-        if not isinstance(symbol, str) or not symbol.strip():
-            raise ConfigError(f"symbol {symbol!r} is no name; expected text, as 'AAPL'")
-    foreign = sorted(set(symbols) - set(universe.symbols)) if universe is not None else []
-    if foreign:
-        raise ConfigError(f"{', '.join(foreign)}: not in the universe; give symbols that are in it")
-    return tuple(symbols)
-
-
-def _checked_rules(rules: Any) -> tuple[RiskRule, ...]:
-    if isinstance(rules, RiskRule) or not isinstance(rules, Iterable):
-        raise ConfigError(f"rules are {rules!r}; expected a list of them, as [iv.rules.LongOnly()]")
-    listed = tuple(rules)
-    for rule in listed:
-        if isinstance(rule, type):
-            raise ConfigError(f"rule {rule.__name__} is a class; make one: {rule.__name__}()")
-        if not isinstance(rule, RiskRule):
-            raise ConfigError(f"rule {rule!r} is no iv.RiskRule; expected one, as LongOnly()")
-    return listed

@@ -90,7 +90,6 @@ def configured(
     from dataclasses import replace
 
     from iverson.config import settings
-    from iverson.research.backtest import parameters_of
     from iverson.research.search_space import check_space, parse_space
 
     changes: dict[str, Any] = {}
@@ -102,7 +101,7 @@ def configured(
                 f"--set {name} has {len(values)} values; expected one, as {name}={values[0]} "
                 "(several are for `iverson walk-forward --grid`)"
             )
-    check_space(space, parameters_of(system.strategy), owner=system.strategy.__name__)
+    check_space(space, system.parameters, owner=system.name)
     if universe is not None:
         changes |= _member_changes(system, universe)
     if symbols is not None:

@@ -34,6 +34,7 @@ from iverson.monitoring.record import EquityRow, Record
 from iverson.monitoring.recorder import Recorder
 from iverson.monitoring.trades import TradeBuilder
 from iverson.research.failures import blamed
+from iverson.research.several import Several, combined, hidden, uses_of
 from iverson.research.sweep_lines import plans_of
 from iverson.risk.gate import Gate
 from iverson.risk.rules import RiskRule
@@ -81,6 +82,16 @@ class Setup:
         """The rules in the order in which they are asked: the universe's, then the system's."""
         return (*rules_of(self.universe), *self.rules)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Write several strategies as what they are made of: their class is in no module."""
+        if not issubclass(self.strategy, Several):
+            return dict(vars(self))
+        return {**vars(self), "strategy": uses_of(self.strategy)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        made = state["strategy"]
+        vars(self).update(state, strategy=combined(made) if isinstance(made, tuple) else made)
+
     def with_params(self, params: Mapping[str, Any]) -> Setup:
         """Return the setup with some parameters changed."""
         return replace(self, params={**self.params, **params})
@@ -88,7 +99,8 @@ class Setup:
 
 def parameters_of(strategy: type[Strategy]) -> dict[str, Any]:
     """Return a strategy's parameters and their defaults, without what the run hands over."""
-    return {name: value for name, value in strategy.params._getitems() if name != "desk"}
+    kept = hidden(strategy)
+    return {name: value for name, value in strategy.params._getitems() if name not in kept}
 
 
 @dataclass(frozen=True)

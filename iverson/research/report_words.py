@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from iverson.execution.costs import Costs
 from iverson.monitoring.metrics import MINIMUM_TRADES
 from iverson.monitoring.summary import Summary
-from iverson.research.backtest import RELEASE_AFTER
+from iverson.research.backtest import RELEASE_AFTER, parameters_of
 from iverson.research.folds import purge_meaning
 from iverson.research.report_parts import (
     Table,
@@ -25,6 +25,7 @@ from iverson.research.report_parts import (
     without_addresses,
 )
 from iverson.research.search_space import Integers, LogUniform, Uniform
+from iverson.research.several import own_values, uses_of
 
 if TYPE_CHECKING:
     from iverson.research.walk_result import WalkForward
@@ -128,10 +129,12 @@ def costs_words(costs: Costs) -> str:
 
 def _settings(result: WalkForward) -> Iterator[tuple[str, str]]:
     setup, plan = result.setup, result.plan
-    known: dict[str, Any] = {**dict(setup.strategy.params._getitems()), **setup.params}
+    known: dict[str, Any] = {**parameters_of(setup.strategy), **setup.params}
     searched = result.parameters
-    yield "strategy", f"{setup.strategy.__module__}.{setup.strategy.__name__}"
-    fixed = [f"{k} = {_plain(v)}" for k, v in known.items() if k != "desk" and k not in searched]
+    for use in uses_of(setup.strategy):
+        own = f", on {', '.join(use.symbols)}" if use.symbols else ""
+        yield "strategy", f"{use.strategy.__module__}.{use.strategy.__name__}{own}"
+    fixed = [f"{k} = {_plain(v)}" for k, v in known.items() if k not in searched]
     yield "parameters held fixed", "; ".join(fixed) or "none"
     for name in searched:
         choices = plan.space.get(name)
@@ -146,7 +149,7 @@ def _settings(result: WalkForward) -> Iterator[tuple[str, str]]:
     )
     start = "anchored at the beginning" if plan.anchored else "rolling"
     yield "folds", f"in-sample {plan.in_sample}, out-of-sample {plan.out_of_sample}, {start}"
-    yield "purge", purge_meaning(plan.purge, max_sessions=known.get("max_sessions"))
+    yield "purge", purge_meaning(plan.purge, max_sessions=_longest(known))
     yield "at a fold's end", BORDERS[plan.at_border]
     yield "warm-up", f"{_warm_up(result)} bars before a symbol may trade, from its past"
     for place, rule in enumerate(setup.rules, start=1):
@@ -167,6 +170,11 @@ def _settings(result: WalkForward) -> Iterator[tuple[str, str]]:
     versions = ("iverson", "backtrader", "numpy", "pandas", "matplotlib")
     named = [f"{name} {version(name)}" for name in versions]
     yield "versions", ", ".join([f"python {platform.python_version()}", *named])
+
+
+def _longest(known: Mapping[str, Any]) -> int | None:
+    limits = own_values(known, "max_sessions")
+    return None if None in limits else max(limits)
 
 
 def _warm_up(result: WalkForward) -> str:

@@ -16,8 +16,16 @@ from iverson.market.source import Passport
 from iverson.model import Stage, Trade
 from iverson.monitoring.record import Record
 from iverson.monitoring.summary import Summary
-from iverson.monitoring.tables import denied_frame, dollars, equity_series, measure, trades_frame
+from iverson.monitoring.tables import (
+    denied_frame,
+    dollars,
+    equity_series,
+    measure,
+    strategies_frame,
+    trades_frame,
+)
 from iverson.research.backtest import Setup
+from iverson.research.several import uses_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,6 +44,10 @@ class Recorded:
         def start(self) -> float:
             """Dollars at the start."""
 
+        @property
+        def setup(self) -> Setup:
+            """What was run."""
+
     @property
     def seed(self) -> int:
         """Seed of the intervals' resampling."""
@@ -50,6 +62,12 @@ class Recorded:
     def denied(self) -> pd.DataFrame:
         """Denied signals with the rule that denied them."""
         return denied_frame(self.record.verdicts)
+
+    @cached_property
+    def by_strategy(self) -> pd.DataFrame:
+        """Signals, denials, trades and what they made, by strategy."""
+        names = [use.name for use in uses_of(self.setup.strategy)]
+        return strategies_frame(self.record, names)
 
     @cached_property
     def equity(self) -> pd.Series:
@@ -120,10 +138,23 @@ def run_table(run: Run) -> str:
             f"{len(run.trades)} trades, {ambiguous} ambiguous (worst reading)"
         ),
         f"{len(run.denied)} signals denied{by_rule(run.denied['rule'])}",
+        *strategy_lines(run),
         *(f"  {run.metrics[name]}" for name in HEADLINE),
         *(f"note: {note}" for note in run.notes),
     ]
     return "\n".join(lines)
+
+
+def strategy_lines(result: Recorded) -> tuple[str, ...]:
+    """Return a line for each strategy when there are several."""
+    table = result.by_strategy
+    if len(table) < 2:
+        return ()
+    return tuple(
+        f"  {name}: {row['trades']:.0f} trades, {dollars(row['pnl'])}; "
+        f"{row['denied']:.0f} of {row['signals']:.0f} signals denied"
+        for name, row in table.iterrows()
+    )
 
 
 def by_rule(rules: pd.Series) -> str:

@@ -25,6 +25,7 @@ from iverson.research.kernel_state import (
     Floats,
     Records,
 )
+from iverson.research.several import Several
 from iverson.risk import rules
 from iverson.risk.sizing import RiskSizing
 from iverson.risk.universe import (
@@ -143,6 +144,8 @@ def _why_not_rules(setup: Setup) -> str | None:
 
 
 def _why_not_strategy(strategy: type[Strategy]) -> str | None:
+    if issubclass(strategy, Several):
+        return "several strategies share one account"
     if strategy.entry is Strategy.entry:
         return f"{strategy.__name__} has no entry()"
     for cls in strategy.__mro__[: strategy.__mro__.index(Strategy)]:

@@ -42,6 +42,7 @@ from iverson.research.purged import default_purge
 from iverson.research.samplers import GUIDED, corners, run, samplers
 from iverson.research.search import Jobs, Score, Search, best
 from iverson.research.search_space import Space
+from iverson.research.several import own_values
 from iverson.risk.rules import RiskRule
 
 Border = Literal["close", "carry"]
@@ -248,7 +249,8 @@ def _judged(  # noqa: PLR0917 (one fold's everything)
 
 def longest_holding(setup: Setup, sets: Iterable[Mapping[str, Any]]) -> int | None:
     """Return the longest time limit among some parameter sets, sessions; None: one has none."""
-    limits = [{**known_parameters(setup), **one}["max_sessions"] for one in sets]
+    known = known_parameters(setup)
+    limits = [limit for one in sets for limit in own_values({**known, **one}, "max_sessions")]
     return None if None in limits else max(limits)
 
 
@@ -259,7 +261,8 @@ def default_gap(setup: Setup, sets: Iterable[Mapping[str, Any]]) -> int:
     """
     sets = list(sets)
     longest = longest_holding(setup, sets)
-    waits = [{**known_parameters(setup), **one}["entry_sessions"] for one in sets]
+    known = known_parameters(setup)
+    waits = [wait for one in sets for wait in own_values({**known, **one}, "entry_sessions")]
     return 0 if longest is None else default_purge(longest, max(waits))
 
 

@@ -17,6 +17,8 @@ from iverson.market import sample
 from iverson.market.universe import Universe
 from iverson.research.backtest import Prepared, Setup
 from iverson.research.lint import lint
+from iverson.research.report import render
+from iverson.research.report_facts import Facts
 from iverson.research.results import Run
 from iverson.research.search import Task
 from iverson.research.sweep import engine_score, explain, kernel_runs, score_of
@@ -126,8 +128,8 @@ def test_only_a_universe_without_membership_is_called_biased(run: Run, walked: W
         assert "survivorship" not in [finding.kind for finding in lint(one)]
 
 
-def test_report_says_whose_fate_was_known(walked: WalkForward, tmp_path: Path) -> None:
-    words = walked.report(tmp_path).read_text(encoding="utf-8")
+def test_report_says_whose_fate_was_known(walked: WalkForward) -> None:
+    words = render(Facts(walked))
 
     assert "survivorship" not in words.lower()
     assert "Point-in-time universe: 3 symbols, 3 spells" in words
