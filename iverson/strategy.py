@@ -104,7 +104,8 @@ class Strategy(bt.Strategy):
         return len(data) > self.warm_up and data.datetime[0] == self.datetime[0]
 
     def _is_tradable(self, symbol: str) -> bool:
-        return symbol in self.getdatanames() and self.is_ready(self.getdatabyname(symbol))
+        data = self.cerebro.datasbyname.get(symbol)
+        return data is not None and self.is_ready(data)
 
     def _declares_entries(self) -> bool:
         cls = type(self)

@@ -8,7 +8,7 @@ sessions are missing, and a digest that changes when any number of them does.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +99,9 @@ def passport(bars: Mapping[str, Bars], *, store: Store | Path | str | None = Non
         raise BadBars(f"bars of several intervals ({', '.join(sorted(intervals))}); expected one")
     interval = intervals.pop()
     symbols = tuple(sorted(bars))
-    origins = [_origin(symbol, interval, _shelf(store)) for symbol in symbols]
+    shelf = _shelf(store)
+    stored = set(shelf.symbols(interval))  # once: it looks through the folder
+    origins = [_origin(symbol, interval, shelf, stored) for symbol in symbols]
     total = hashlib.sha256()
     for symbol in symbols:
         total.update(bars[symbol].digest.encode())
@@ -124,8 +126,10 @@ def _shelf(store: Store | Path | str | None) -> Store:
     return Store() if store is None else Store(store)
 
 
-def _origin(symbol: str, interval: str, shelf: Store) -> tuple[str, str, str]:
-    if symbol in shelf.symbols(interval):
+def _origin(
+    symbol: str, interval: str, shelf: Store, stored: Collection[str]
+) -> tuple[str, str, str]:
+    if symbol in stored:
         record = shelf.passport(symbol, interval)
         adjustment = RAW if record["adjustment"] == "raw" else str(record["adjustment"])
         return (
