@@ -7,7 +7,7 @@ Everything above (walk-forward, search, reports) is made of this one function.
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -28,6 +28,7 @@ from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
 from iverson.market.history import DailyHistory
 from iverson.market.intervals import minutes
+from iverson.market.moments import moment
 from iverson.market.universe import Universe
 from iverson.model import Reading, Trade, Verdict
 from iverson.monitoring.record import EquityRow, Record
@@ -244,7 +245,7 @@ def simulate(
     broker.desk, broker.end_at, broker.hand_over = desk, max(ends), at_end == "carry"
     broker.carried, broker.carried_from = opening.carried, since
     broker.carried_on = carried_on
-    broker.gone = {s: end for s in windows if (end := prepared.ends[s]) <= max(ends)}
+    broker.gone = _gone(prepared, windows, last=max(ends))
     desk.broker = broker
 
     cerebro = LeanCerebro(stdstats=False, quicknotify=False)
@@ -272,6 +273,19 @@ def simulate(
         bars=sum(rows.stop - rows.start for rows in windows.values()),
         doubtful=broker.doubtful,
     )
+
+
+def _gone(prepared: Prepared, symbols: Iterable[str], *, last: float) -> dict[str, float]:
+    """Return the last bars of the symbols that have none after the run's last bar.
+
+    One that prints in the last session has not ended before it, whichever its last minute is.
+    """
+    session = moment(last).session
+    return {
+        symbol: end if moment(end).session < session else last
+        for symbol in symbols
+        if (end := prepared.ends[symbol]) <= last
+    }
 
 
 def windows_of(prepared: Prepared, first: date, last: date, warm_up: int) -> dict[str, slice]:

@@ -210,6 +210,7 @@ def luck(result: WalkForward, *, seed: int = 0, resamples: int = 1000) -> Luck:
             lambda: random_entry(
                 trades, result.bars, first=span[0], last=span[1],
                 seed=seed, draws=resamples, max_sessions=_time_limit(result),
+                universe=result.setup.universe,
             ),
         ),
         order=use("trade order", lambda: trade_order(pnl, result.start, seed=seed)),
