@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from iverson.errors import IversonError
     from iverson.execution.costs import Costs
     from iverson.execution.equity_broker import EquityBroker
+    from iverson.market.universe import Universe
     from iverson.model import Denial, Signal, Verdict
     from iverson.monitoring.journal import Journal
     from iverson.research.news import News
+    from iverson.research.several import Use
     from iverson.risk import rules
     from iverson.risk.rules import RiskRule
     from iverson.risk.sizing import RiskSizing
@@ -44,6 +46,8 @@ _HOME = {
     "Signal": "iverson.model",
     "Strategy": "iverson.strategy",
     "System": "iverson.system",
+    "Universe": "iverson.market.universe",
+    "Use": "iverson.research.several",
     "Verdict": "iverson.model",
     "atr_stop": "iverson.signals.indicators",
     "confidence": "iverson.signals.confidence",
@@ -67,6 +71,8 @@ __all__ = [
     "Signal",
     "Strategy",
     "System",
+    "Universe",
+    "Use",
     "Verdict",
     "atr_stop",
     "confidence",

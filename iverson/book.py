@@ -81,6 +81,16 @@ class History(Protocol):
         """Mean daily volume in today's shares over the last sessions; NaN when none."""
         ...
 
+    def previous_closes(self, symbol: str, sessions: NDArray[np.datetime64]) -> NDArray[np.float64]:
+        """Last raw close before each session; NaN when none."""
+        ...
+
+    def dollar_volumes(
+        self, symbol: str, sessions: NDArray[np.datetime64], *, window: int
+    ) -> NDArray[np.float64]:
+        """Mean dollars traded in the exchange sessions before each session; NaN: unknown."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Book:

@@ -16,7 +16,9 @@ from typing import Literal
 
 Side = Literal["long", "short"]
 OrderSide = Literal["buy", "sell"]
-Leg = Literal["entry", "stop", "target", "time limit", "flatten", "fold end", "plain"]
+Leg = Literal[
+    "entry", "stop", "target", "time limit", "flatten", "fold end", "bars end", "plain"
+]  # fmt: skip
 Reading = Literal["worst", "base", "best"]
 
 

@@ -131,18 +131,23 @@ class Strategy(bt.Strategy):
         return len(data) > self.ready_after and data.datetime[0] == self.datetime[0]
 
     def _is_tradable(self, symbol: str) -> bool:
-        return symbol in self.getdatanames() and self.is_ready(self.getdatabyname(symbol))
+        data = self.cerebro.datasbyname.get(symbol)
+        return data is not None and self.is_ready(data)
 
     def _declares_entries(self) -> bool:
         cls = type(self)
         return cls.entry is not Strategy.entry or cls.signals is Strategy.signals
+
+    def waits(self, signal: Signal) -> tuple[int, float | None]:  # noqa: ARG002 (heirs)
+        """Return the sessions, and the minutes, after the decision during which it may fill."""
+        return self.p.entry_sessions, self.p.entry_minutes
 
     def open(self, verdict: Verdict) -> None:
         """Place the bracket of an approved verdict."""
         assert self.desk.now is not None
         data = self.getdatabyname(verdict.signal.symbol)
         length = None if _daily(data) else data._compression
-        until = expiry(self.desk.now, self.p.entry_sessions, self.p.entry_minutes, bar=length)
+        until = expiry(self.desk.now, *self.waits(verdict.signal), bar=length)
         bracket = make_bracket(verdict, valid_until=until)
         open_bracket(
             self, data, bracket, verdict, exit_at_close=bracket.max_sessions == 0 and _daily(data)

@@ -17,6 +17,7 @@ from iverson.market import store as stores
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import utc_now
 from iverson.market.columns import Columns, Source, attach
+from iverson.market.universe import Universe
 from iverson.research.backtest import (
     Prepared,
     Setup,
@@ -26,8 +27,16 @@ from iverson.research.backtest import (
     simulate,
     warm_up_bars,
 )
+from iverson.research.composition import (
+    checked_columns,
+    checked_rules,
+    checked_strategy,
+    checked_symbols,
+    refuse_foreign,
+)
 from iverson.research.days import Day, asked_range
 from iverson.research.failures import refuse_faults
+from iverson.research.several import Use
 from iverson.risk.rules import RiskRule, standard
 from iverson.risk.sizing import RiskSizing
 from iverson.strategy import Strategy
@@ -45,8 +54,10 @@ class System:
 
     Parameters
     ----------
-    strategy: a subclass of `Strategy`.
-    symbols: what it may trade; their order breaks ties between signals.
+    strategy: a subclass of `Strategy`, a `Use` of one, or several of either. Several share the
+        account and the rules; of all their signals the highest confidence comes first, then the
+        order of the symbols, then that of the strategies.
+    symbols: what it may trade, a list or a `Universe`; their order breaks ties between signals.
     rules: the guard rails, asked in this order; default the standard set (long-only).
     sizing, costs: how many shares, and what a fill costs.
     cash: starting equity of a backtest, dollars.
@@ -56,10 +67,12 @@ class System:
     bars: bars to use instead of a store, by symbol.
     columns: what the strategy reads beside the prices, as [iv.News()].
     clock: what the time is, for the trial ledger (`trials.db` beside the bars).
+    universe: when each symbol belonged, beside a list of some of its symbols; those without bars
+        are left out, and a note says so.
     """
 
-    strategy: type[Strategy]
-    symbols: Sequence[str]
+    strategy: type[Strategy] | Use | Sequence[type[Strategy] | Use]
+    symbols: Sequence[str] | Universe = ()
     rules: Iterable[RiskRule] = field(default_factory=standard)
     sizing: RiskSizing = field(default_factory=RiskSizing)
     costs: Costs = field(default_factory=Costs)
@@ -72,26 +85,24 @@ class System:
     bars: Mapping[str, Bars] | None = None
     columns: Sequence[Columns] = ()
     clock: Callable[[], datetime] = utc_now
+    universe: Universe | None = None
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.strategy, type) and issubclass(self.strategy, Strategy)):
-            raise ConfigError(
-                f"strategy is {self.strategy!r}; expected a class that derives from iv.Strategy"
-            )
-        symbols = [self.symbols] if isinstance(self.symbols, str) else list(self.symbols)
-        if not symbols or len(set(symbols)) != len(symbols):
-            raise ConfigError(f"symbols are {symbols}; expected at least one, each once")
-        for symbol in symbols:
-            if not isinstance(symbol, str) or not symbol.strip():
-                raise ConfigError(f"symbol {symbol!r} is no name; expected text, as 'AAPL'")
-        object.__setattr__(self, "symbols", tuple(symbols))
-        object.__setattr__(self, "rules", _checked_rules(self.rules))
+        made, params, own = checked_strategy(self.strategy)
+        if isinstance(self.symbols, Universe):
+            object.__setattr__(self, "universe", self.symbols)
+            object.__setattr__(self, "symbols", self.symbols.symbols)
+        symbols = checked_symbols(self.symbols or own, self.universe)
+        refuse_foreign(made, symbols)
+        object.__setattr__(self, "strategy", made)
+        object.__setattr__(self, "symbols", symbols)
+        object.__setattr__(self, "rules", checked_rules(self.rules))
         for name, kind in (("sizing", RiskSizing), ("costs", Costs)):
             value = getattr(self, name)
             if not isinstance(value, kind):
                 raise ConfigError(f"{name} is {value!r}; expected iv.{kind.__name__}(...)")
-        object.__setattr__(self, "params", dict(self.params))
-        object.__setattr__(self, "columns", _checked_columns(self.columns))
+        object.__setattr__(self, "params", {**params, **self.params})
+        object.__setattr__(self, "columns", checked_columns(self.columns))
         self._setup({})
 
     # -- making another one --------------------------------------------------------------------
@@ -127,7 +138,7 @@ class System:
         ConfigError, DataError: one sentence each; nothing is written then.
         """
         from iverson.research.journaling import journal_run
-        from iverson.research.results import Run, warm_up_notes
+        from iverson.research.results import Run, gone_notes, universe_notes, warm_up_notes
         from iverson.research.trials import remember, trial, where
 
         setup = self._setup(params)
@@ -150,7 +161,13 @@ class System:
             passport=passport,
             start=outcome.start,
             warm_up=warm_up,
-            notes=(*noted, *warm_up_notes(bars, outcome.traded, warm_up, asked, first), *problems),
+            notes=(
+                *noted,
+                *universe_notes(setup, bars),
+                *warm_up_notes(bars, outcome.traded, warm_up, asked, first),
+                *gone_notes(outcome.record.trades),
+                *problems,
+            ),
         )
         if journal is not None:
             journal_run(run, journal)
@@ -199,19 +216,15 @@ class System:
         resume: a file that keeps the finished parts of the search; a walk-forward that was ended
             goes on from there. What other code, bars or settings found is never taken from it.
         """
-        from iverson.research.folds import purge_meaning
         from iverson.research.journaling import journal_walk_forward
-        from iverson.research.results import warm_up_notes
         from iverson.research.samplers import checked, corners, listed_sets
-        from iverson.research.search import why_engine
         from iverson.research.search_space import check_space
-        from iverson.research.trials import evaluate, remember, where
-        from iverson.research.walk_forward import Plan, default_gap, distinct, walk_forward
-        from iverson.research.walk_result import WalkForward
+        from iverson.research.walk_forward import Plan, default_gap
+        from iverson.research.walked import walked
 
         setup = self._setup({})
         space = dict(grid or {})
-        check_space(space, parameters_of(self.strategy), owner=self.strategy.__name__)
+        check_space(space, self.parameters, owner=self.name)
         sampler = checked(sampler, space, trials)
         sets = listed_sets(sampler, space, trials, seed)
         gap = default_gap(setup, sets or corners(space))
@@ -230,33 +243,19 @@ class System:
             space=space,
         )
         bars, sources, noted = self._ready()
-        first, last = asked_range(bars, start, end)
-        results, judged, begin = walk_forward(
-            setup, bars, plan,
-            first=first, last=last, jobs=jobs, resume=resume, progress=progress,
-        )  # fmt: skip
-        passport = self._passport(bars, sources)
-        shared = where(setup, data=passport.digest, first=begin, last=last, at=self.clock())
-        tried = evaluate(setup, Prepared.of(bars), sets or list(distinct(results)), shared)
-        known, problems = remember(tried, self.store)
-        why = why_engine(setup, bars)
-        traded = {symbol for one in judged["worst"].by_fold for symbol in one.traded}
-        warm_up = max(one.warm_up for one in judged["worst"].by_fold)
-        result = WalkForward(
-            setup=setup,
-            plan=plan,
-            results=tuple(results),
-            judged=judged,
-            bars=bars,
-            passport=passport,
-            known=known,
-            notes=(
-                *noted,
-                *warm_up_notes(bars, tuple(traded), warm_up, first, begin),
-                *([f"searched bar by bar, not by the kernel: {why}"] if why else []),
-                *([purge_meaning(plan.purge)] if plan.purge < gap else []),
-                *problems,
-            ),
+        result = walked(
+            setup,
+            bars,
+            plan,
+            asked=asked_range(bars, start, end),
+            gap=gap,
+            passport=self._passport(bars, sources),
+            noted=noted,
+            store=self.store,
+            at=self.clock(),
+            jobs=jobs,
+            resume=resume,
+            progress=progress,
         )
         if journal is not None:
             journal_walk_forward(result, journal)
@@ -279,10 +278,21 @@ class System:
 
     # -- its parts -----------------------------------------------------------------------------
 
+    @property
+    def name(self) -> str:
+        """The strategy's name, or those of several."""
+        return self._setup({}).strategy.__name__
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Every parameter with its value; of several strategies by `strategy.name`."""
+        setup = self._setup({})
+        return {**parameters_of(setup.strategy), **setup.params}
+
     def load(self) -> dict[str, Bars]:
         """Return the bars of the symbols, in their order, with the system's columns.
 
-        Those within regular hours.
+        Those within regular hours; of a universe, those that there are.
 
         Raises
         ------
@@ -297,36 +307,25 @@ class System:
         return attach(bars, sources), sources, noted
 
     def _sources(self) -> tuple[Source, ...]:
-        folder = Path(self.store or stores.DEFAULT)
-        return tuple(one.opened(self.symbols, folder) for one in self.columns)
+        folder, symbols = Path(self.store or stores.DEFAULT), self._symbols
+        return tuple(one.opened(symbols, folder) for one in self.columns)
 
     def _admitted(self) -> tuple[dict[str, Bars], tuple[str, ...]]:
-        from iverson.market.feeds import admit
-        from iverson.market.hours import regular_hours
-        from iverson.market.source import feed_words
+        from iverson.research.ready import admitted, found
 
-        loaded = self._bars()
-        words = feed_words(loaded, store=self.store)
-        noted = admit(words, self.strategy.least_feed, owner=self.strategy.__name__)
-        bars = {symbol: regular_hours(one) for symbol, one in loaded.items()}
-        left_out = sum(len(one) - len(bars[symbol]) for symbol, one in loaded.items())
-        notes = [noted] if noted else []
-        if left_out:
-            notes.append(f"{left_out:,} bars outside regular hours are left out")
-        return bars, tuple(notes)
+        bars = found(
+            self._symbols,
+            self.bars,
+            interval=self.interval,
+            store=self.store,
+            all_of_them=self.universe is None,
+        )
+        return admitted(bars, self._setup({}).strategy, store=self.store)
 
-    def _bars(self) -> dict[str, Bars]:
-        if self.bars is not None:
-            absent = [symbol for symbol in self.symbols if symbol not in self.bars]
-            if absent:
-                raise ConfigError(
-                    f"bars were given without {', '.join(absent)}; "
-                    f"they have {', '.join(self.bars) or 'nothing'}"
-                )
-            return {symbol: self.bars[symbol] for symbol in self.symbols}
-        from iverson.market.source import load_bars
-
-        return load_bars(self.symbols, interval=self.interval, store=self.store)
+    @property
+    def _symbols(self) -> Sequence[str]:
+        assert not isinstance(self.symbols, Universe)  # unpacked when the system was made
+        return self.symbols
 
     def _passport(self, bars: Mapping[str, Bars], sources: Sequence[Source]) -> Any:
         from iverson.market.source import passport
@@ -335,6 +334,7 @@ class System:
         return replace(passport(bars, store=self.store), columns=words)
 
     def _setup(self, params: Mapping[str, Any]) -> Setup:
+        assert isinstance(self.strategy, type)  # one, or the one made of several
         return Setup(
             strategy=self.strategy,
             rules=tuple(self.rules),
@@ -344,23 +344,5 @@ class System:
             params={**self.params, **params},
             through_ticks=self.through_ticks,
             volume_share=self.volume_share,
+            universe=self.universe,
         )
-
-
-def _checked_rules(rules: Any) -> tuple[RiskRule, ...]:
-    if isinstance(rules, RiskRule) or not isinstance(rules, Iterable):
-        raise ConfigError(f"rules are {rules!r}; expected a list of them, as [iv.rules.LongOnly()]")
-    listed = tuple(rules)
-    for rule in listed:
-        if isinstance(rule, type):
-            raise ConfigError(f"rule {rule.__name__} is a class; make one: {rule.__name__}()")
-        if not isinstance(rule, RiskRule):
-            raise ConfigError(f"rule {rule!r} is no iv.RiskRule; expected one, as LongOnly()")
-    return listed
-
-
-def _checked_columns(columns: Any) -> tuple[Columns, ...]:
-    listed = tuple(columns) if isinstance(columns, list | tuple) else None
-    if listed is None or not all(hasattr(one, "opened") for one in listed):
-        raise ConfigError(f"columns are {columns!r}; expected a list, as [iv.News()]")
-    return listed

@@ -551,7 +551,7 @@ def test_position_in_a_symbol_that_ended_is_closed_at_its_last_price() -> None:
     )
     (trade,) = outcome.record.trades
 
-    assert (trade.exit_reason, trade.exit) == ("fold end", 98.5)
+    assert (trade.exit_reason, trade.exit) == ("bars end", 98.5)
 
 
 def minutes(n: int, step: int, symbol: str = "TEST") -> Bars:

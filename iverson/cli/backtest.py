@@ -19,6 +19,7 @@ from iverson.cli.loading import (
     Symbols,
     SystemArgument,
     To,
+    UniverseFile,
     configured,
     load_system,
 )
@@ -42,6 +43,7 @@ def backtest(  # noqa: PLR0917 (typer passes them by name)
     end: To = None,
     sets: Sets = None,
     symbols: Symbols = None,
+    universe: UniverseFile = None,
     cash: Cash = None,
     journal: JournalFile = None,
     plot: Annotated[
@@ -56,7 +58,8 @@ def backtest(  # noqa: PLR0917 (typer passes them by name)
     check_journal(journal)
     check_picture(plot)
     found, _ = load_system(system)
-    run = configured(found, sets=sets, symbols=symbols, cash=cash).backtest(start, end)
+    ready = configured(found, sets=sets, symbols=symbols, cash=cash, universe=universe)
+    run = ready.backtest(start, end)
     picture = None if plot is None else _draw(run, plot.suffix[1:].lower())
     if journal is not None:
         from iverson.research.journaling import journal_run

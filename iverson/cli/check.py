@@ -15,6 +15,7 @@ from iverson.cli.loading import (
     Symbols,
     SystemArgument,
     To,
+    UniverseFile,
     configured,
     load_system,
 )
@@ -34,6 +35,7 @@ def check(  # noqa: PLR0917 (typer passes them by name)
     end: To = None,
     sets: Sets = None,
     symbols: Symbols = None,
+    universe: UniverseFile = None,
     sample: Annotated[
         int | None, typer.Option(min=1, help="Bars drawn at random to change the future of.")
     ] = None,
@@ -50,7 +52,7 @@ def check(  # noqa: PLR0917 (typer passes them by name)
     """
     one_format(as_csv=as_csv, as_json=as_json)
     found, _ = load_system(system)
-    ready = configured(found, sets=sets, symbols=symbols, cash=None)
+    ready = configured(found, sets=sets, symbols=symbols, cash=None, universe=universe)
     result = ready.check(start, end, sample=sample, decisions=decisions, seed=seed)
     if as_csv:
         typer.echo(csv_text(result.table), nl=False)

@@ -31,6 +31,13 @@ Sets = Annotated[
 Symbols = Annotated[
     str | None, typer.Option("--symbols", help="Symbols instead of the system's own, as AAPL,MSFT.")
 ]
+UniverseFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--universe",
+        help="CSV of symbol, from, to: who belonged when; its symbols instead of the system's own.",
+    ),
+]
 Cash = Annotated[float | None, typer.Option(help="Starting equity, dollars.")]
 JournalFile = Annotated[
     Path | None,
@@ -72,13 +79,17 @@ def load_system(name: str) -> tuple[System, ModuleType]:
 
 
 def configured(
-    system: System, *, sets: list[str] | None, symbols: str | None, cash: float | None
+    system: System,
+    *,
+    sets: list[str] | None,
+    symbols: str | None,
+    cash: float | None,
+    universe: Path | None = None,
 ) -> System:
     """Return the system with what the command line changes."""
     from dataclasses import replace
 
     from iverson.config import settings
-    from iverson.research.backtest import parameters_of
     from iverson.research.search_space import check_space, parse_space
 
     changes: dict[str, Any] = {}
@@ -90,7 +101,9 @@ def configured(
                 f"--set {name} has {len(values)} values; expected one, as {name}={values[0]} "
                 "(several are for `iverson walk-forward --grid`)"
             )
-    check_space(space, parameters_of(system.strategy), owner=system.strategy.__name__)
+    check_space(space, system.parameters, owner=system.name)
+    if universe is not None:
+        changes |= _member_changes(system, universe)
     if symbols is not None:
         changes["symbols"] = [one.strip() for one in symbols.split(",") if one.strip()]
     if cash is not None:
@@ -99,6 +112,17 @@ def configured(
         changes["store"] = chosen.store
     changed = replace(system, **changes)
     return changed.with_params(**{name: values[0] for name, values in space.items()})
+
+
+def _member_changes(system: System, table: Path) -> dict[str, Any]:
+    """Return the universe of a file, with what the system's own asks of price and volume."""
+    from dataclasses import replace
+
+    from iverson.market.universe import Universe
+
+    if system.universe is None:
+        return {"universe": Universe(membership=table), "symbols": ()}
+    return {"universe": replace(system.universe, symbols=(), membership=table), "symbols": ()}
 
 
 def _refuse_path(name: str) -> None:

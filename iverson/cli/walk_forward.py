@@ -23,6 +23,7 @@ from iverson.cli.loading import (
     Symbols,
     SystemArgument,
     To,
+    UniverseFile,
     configured,
     load_system,
 )
@@ -105,6 +106,7 @@ def walk_forward(  # noqa: PLR0917 (typer passes them by name)
     ] = None,
     sets: Sets = None,
     symbols: Symbols = None,
+    universe: UniverseFile = None,
     cash: Cash = None,
     journal: JournalFile = None,
     report: Annotated[
@@ -134,7 +136,8 @@ def walk_forward(  # noqa: PLR0917 (typer passes them by name)
     check_report(target)
     began = time.perf_counter()
     with _kept(resume), _progress() as progress:
-        result = configured(found, sets=sets, symbols=symbols, cash=cash).walk_forward(
+        ready = configured(found, sets=sets, symbols=symbols, cash=cash, universe=universe)
+        result = ready.walk_forward(
             start,
             end,
             in_sample=_length(in_sample),

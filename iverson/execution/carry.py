@@ -6,12 +6,14 @@ Working entries are never handed over: they end with the run that made them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import backtrader as bt
 
 from iverson.execution.groups import Carried, CarriedLeg, Group
+from iverson.model import Leg
 
 
 def carry(broker: Any) -> tuple[Carried, ...]:
@@ -53,18 +55,37 @@ def withdraw_entries(broker: Any) -> None:
             broker.cancel(group.entry)
 
 
-def close_all(broker: Any) -> None:
-    """Cancel what works and leave every position at its last close."""
+def end_run(broker: Any) -> None:
+    """Withdraw the entries, and leave at its last close every position that does not go on."""
     withdraw_entries(broker)
+    if not broker.hand_over:
+        _close(broker, lambda data: True, "fold end")
+        return
+    on, gone = broker.carried_on, broker.gone
+    if on is not None:
+        _close(broker, lambda data: data._name not in on and data._name in gone, "bars end")
+        _close(broker, lambda data: data._name not in on, "fold end")
+
+
+def leave_gone(broker: Any, *, before: float) -> None:
+    """Leave at its last close every position in a symbol whose bars ended before this instant.
+
+    A bar late: on its last bar nobody knew that there would be no other.
+    """
+    if broker.gone:
+        _close(broker, lambda data: broker.gone.get(data._name, math.inf) < before, "bars end")
+
+
+def _close(broker: Any, which: Callable[[Any], bool], leg: Leg) -> None:
     for group in list(broker.groups.values()):
-        if group.held:
-            _close_out(broker, group.data, group.held, group)
+        if group.held and which(group.data):
+            _close_out(broker, group.data, group.held, group, leg)
     for data, position in list(broker.positions.items()):
-        if position.size:
-            _close_out(broker, data, position.size, None)
+        if position.size and which(data):
+            _close_out(broker, data, position.size, None, leg)
 
 
-def _close_out(broker: Any, data: Any, size: int, group: Group | None) -> None:
+def _close_out(broker: Any, data: Any, size: int, group: Group | None, leg: Leg) -> None:
     make = bt.order.SellOrder if size > 0 else bt.order.BuyOrder
     order = make(
         owner=broker.cerebro.runningstrats[0],
@@ -73,7 +94,7 @@ def _close_out(broker: Any, data: Any, size: int, group: Group | None) -> None:
         exectype=bt.Order.Close,
         parent=group.entry if group else None,
     )
-    order.addinfo(leg="fold end")
+    order.addinfo(leg=leg)
     if group and "key" in group.entry.info:
         order.addinfo(key=group.entry.info["key"])
     order.submit(broker)

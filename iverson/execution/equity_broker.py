@@ -22,6 +22,7 @@ shows continuous prices to the strategy (raw x factor); any other feed is taken 
 from __future__ import annotations
 
 import collections
+from collections.abc import Container, Mapping
 from typing import Any
 
 import backtrader as bt
@@ -69,6 +70,8 @@ class EquityBroker(MarkedBroker):
         self.desk: Desk | None = getattr(self, "desk", None)
         self.end_at: float | None = getattr(self, "end_at", None)  # the run's last bar, if it ends
         self.hand_over: bool = getattr(self, "hand_over", False)  # then positions stay, for `carry`
+        self.carried_on: Container[str] | None = getattr(self, "carried_on", None)  # None: all
+        self.gone: Mapping[str, float] = getattr(self, "gone", {})  # last bars, of who ends early
         self.carried_from: float = getattr(self, "carried_from", float("-inf"))
         self.flows: collections.deque[Flow] = collections.deque()
         self._held_back: dict[int, list[Any]] = {}
@@ -197,6 +200,7 @@ class EquityBroker(MarkedBroker):
         if busy:
             self._now = now = self._clock()
             self._expire(before=now - _INSTANT)
+            carry.leave_gone(self, before=now - _INSTANT)
             for data in self.cerebro.datas:
                 if data in busy and len(data) != self._seen.get(data):
                     self._seen[data] = len(data)
@@ -206,8 +210,7 @@ class EquityBroker(MarkedBroker):
                     match_bar(self, data, self.quote(data))
             self._expire(before=now + _INSTANT)
             if self.end_at is not None and now >= self.end_at - _INSTANT:
-                end = carry.withdraw_entries if self.hand_over else carry.close_all
-                end(self)
+                carry.end_run(self)
         self._get_value()
 
     def _clock(self) -> float:

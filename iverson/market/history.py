@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from iverson.market.bars import DAILY, Bars
@@ -56,6 +57,28 @@ class DailyHistory:
             return float("nan")
         return float(columns.volume[start:end].mean() * columns.factor[known - 1])
 
+    def previous_closes(self, symbol: str, sessions: Sessions) -> Floats:
+        """Return the last close before each session, raw dollars of its day; NaN: none so far."""
+        columns = self._symbols.get(symbol)
+        if columns is None or not len(columns.session):
+            return np.full(len(sessions), np.nan)
+        place = np.searchsorted(columns.session, sessions) - 1
+        return np.where(place >= 0, columns.quoted[place], np.nan)
+
+    def dollar_volumes(self, symbol: str, sessions: Sessions, *, window: int) -> Floats:
+        """Return the mean dollars traded in the `window` exchange sessions before each session.
+
+        Close x volume of each bar; a session without a bar counts as 0, so that a symbol that
+        lists late, halts or ends grows or fades. NaN for an unknown symbol, and where a volume is.
+        """
+        columns = self._symbols.get(symbol)
+        if columns is None or not len(columns.session):
+            return np.full(len(sessions), np.nan)
+        begin, means = columns.traded(window)
+        place = np.searchsorted(new_york().sessions, sessions) - begin
+        inside = (place >= 0) & (place < len(means))
+        return np.where(inside, means[np.where(inside, place, 0)], 0.0)
+
 
 class _Columns:
     """One row per session: split-adjusted returns and volume, and the factor known that day."""
@@ -68,8 +91,25 @@ class _Columns:
         starts = np.flatnonzero(np.r_[True, last[:-1]]) if len(bars) else np.empty(0, dtype=int)
         self.session = bars.session[last]
         self.factor = bars.factor[last]
-        close = bars.close[last] * self.factor
+        self.quoted = bars.close[last]
+        close = self.quoted * self.factor
         self.log_return = np.full(len(close), np.nan)
         self.log_return[1:] = np.log(close[1:] / close[:-1])
         adjusted = bars.volume / bars.factor
         self.volume = np.add.reduceat(adjusted, starts) if len(starts) else adjusted
+        dollars = bars.close * bars.volume
+        self._dollars = np.add.reduceat(dollars, starts) if len(starts) else dollars
+        self._traded: dict[int, tuple[int, Floats]] = {}
+
+    def traded(self, window: int) -> tuple[int, Floats]:
+        """Return the first session's ordinal, and of it and all after the mean known before it."""
+        if window not in self._traded:
+            calendar = new_york().sessions
+            place = np.searchsorted(calendar, self.session)
+            known = (place < len(calendar)) & (calendar[place % len(calendar)] == self.session)
+            begin = int(place[0])
+            days = np.zeros(int(place[-1]) - begin + 2 * window)
+            days[place[known] - begin + window] = self._dollars[known]
+            means = sliding_window_view(days, window).mean(axis=-1)
+            self._traded[window] = (begin, means)
+        return self._traded[window]

@@ -8,7 +8,7 @@ sessions are missing, and a digest that changes when any number of them does.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,22 +69,28 @@ class Passport:
 
 
 def load_bars(
-    symbols: Iterable[str], *, interval: str = DAILY, store: Store | Path | str | None = None
+    symbols: Iterable[str],
+    *,
+    interval: str = DAILY,
+    store: Store | Path | str | None = None,
+    all_of_them: bool = True,
 ) -> dict[str, Bars]:
     """Return bars by symbol: from the store when it has them, else from the bundled sample.
 
-    `store` is a `Store` or its directory; None is `data/cache`. `MissingBars` names what there is.
+    `store` is a `Store` or its directory; None is `data/cache`. `MissingBars` names what there is;
+    unless `all_of_them` have to be there it is raised only when none is.
     """
     length = canonical(interval)
     shelf = _shelf(store)
     stored = set(shelf.symbols(length))
     result: dict[str, Bars] = {}
+    symbols = list(symbols)
     for symbol in symbols:
         if symbol in stored:
             result[symbol] = shelf.read(symbol, length)
         elif length == DAILY and symbol in sample.names():
             result |= sample.load([symbol])
-        else:
+        elif all_of_them or (not result and symbol == symbols[-1]):
             known = sorted(stored | (set(sample.names()) if length == DAILY else set()))
             raise missing(
                 symbol, known, where=f"{shelf.path} or the bundled sample", interval=length
@@ -100,12 +106,14 @@ def passport(bars: Mapping[str, Bars], *, store: Store | Path | str | None = Non
     """
     if not bars or not all(len(own) for own in bars.values()):
         raise BadBars("no bars to describe; expected at least one bar of each symbol")
-    intervals = {own.interval for own in bars.values()}
+    intervals = _intervals(bars)
     if len(intervals) > 1:
         raise BadBars(f"bars of several intervals ({', '.join(sorted(intervals))}); expected one")
     interval = intervals.pop()
     symbols = tuple(sorted(bars))
-    origins = [_origin(symbol, bars[symbol], _shelf(store)) for symbol in symbols]
+    shelf = _shelf(store)
+    stored = set(shelf.symbols(interval))  # once: it looks through the folder
+    origins = [_origin(symbol, bars[symbol], shelf, stored) for symbol in symbols]
     total = hashlib.sha256()
     for symbol in symbols:
         total.update(bars[symbol].digest.encode())
@@ -126,7 +134,15 @@ def passport(bars: Mapping[str, Bars], *, store: Store | Path | str | None = Non
 
 def feed_words(bars: Mapping[str, Bars], *, store: Store | Path | str | None = None) -> str:
     """Return what a passport of these bars would say of their feed."""
-    return joined(_origin(symbol, one, _shelf(store))[1] for symbol, one in bars.items())
+    shelf = _shelf(store)
+    stored = {interval: set(shelf.symbols(interval)) for interval in _intervals(bars)}
+    return joined(
+        _origin(symbol, one, shelf, stored[one.interval])[1] for symbol, one in bars.items()
+    )
+
+
+def _intervals(bars: Mapping[str, Bars]) -> set[str]:
+    return {one.interval for one in bars.values()}
 
 
 def _shelf(store: Store | Path | str | None) -> Store:
@@ -135,9 +151,9 @@ def _shelf(store: Store | Path | str | None) -> Store:
     return Store() if store is None else Store(store)
 
 
-def _origin(symbol: str, bars: Bars, shelf: Store) -> tuple[str, str, str]:
+def _origin(symbol: str, bars: Bars, shelf: Store, stored: Collection[str]) -> tuple[str, str, str]:
     interval = bars.interval
-    if symbol in shelf.symbols(interval):
+    if symbol in stored:
         record = shelf.passport(symbol, interval)
         adjustment = RAW if record["adjustment"] == "raw" else str(record["adjustment"])
         source, feed = str(record["source"]) or str(shelf.path), str(record["feed"])

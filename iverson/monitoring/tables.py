@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from iverson.model import Fill, Trade, Verdict
+from iverson.monitoring.metrics import average_trade, profit_factor, win_rate
 from iverson.monitoring.record import EquityRow, Record
 from iverson.monitoring.summary import Summary, summary
 
@@ -36,11 +38,13 @@ def denied_frame(verdicts: Iterable[Verdict]) -> pd.DataFrame:
             "limit": verdict.limit,
             "value": verdict.value,
             "reason": verdict.reason,
+            "strategy": verdict.signal.strategy,
         }
         for verdict in verdicts
         if not verdict.approved
     ]
-    columns = ["session", "symbol", "side", "confidence", "rule", "limit", "value", "reason"]
+    columns = ["session", "symbol", "side", "confidence", "rule", "limit", "value", "reason",
+               "strategy"]  # fmt: skip
     frame = pd.DataFrame(rows, columns=columns)
     frame["session"] = pd.to_datetime(frame["session"])
     return frame
@@ -51,6 +55,34 @@ def equity_series(rows: Sequence[EquityRow], column: str = "equity") -> pd.Serie
     index = pd.DatetimeIndex([row.session for row in rows], name="session")
     values = pd.Series([float(getattr(row, column)) for row in rows], index=index, name=column)
     return values[~values.index.duplicated(keep="last")]
+
+
+def strategies_frame(record: Record, names: Iterable[str]) -> pd.DataFrame:
+    """Return one row per strategy, in the order given: its signals, its trades, what they made.
+
+    Money is dollars after costs; `average_r` is the mean profit over planned risk. What several
+    strategies share, equity and drawdown, belongs to none of them.
+    """
+    rows = {}
+    for name in names:
+        verdicts = [one for one in record.verdicts if one.signal.strategy == name]
+        trades = [one for one in record.trades if one.strategy == name]
+        pnl = np.array([one.pnl for one in trades])
+        rows[name] = {
+            "signals": len(verdicts),
+            "denied": sum(not one.approved for one in verdicts),
+            "trades": len(trades),
+            "win_rate": win_rate(pnl),
+            "profit_factor": profit_factor(pnl),
+            "average_trade": average_trade(pnl),
+            "average_r": float(np.mean([one.r_multiple for one in trades])) if trades else math.nan,
+            "average_sessions": (
+                float(np.mean([one.sessions for one in trades])) if trades else math.nan
+            ),
+            "costs": math.fsum(one.commission + one.spread for one in trades),
+            "pnl": math.fsum(pnl),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def measure(record: Record, start: float, *, seed: int = 0, resamples: int = 1000) -> Summary:

@@ -7,7 +7,7 @@ Everything above (walk-forward, search, reports) is made of this one function.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -27,16 +27,19 @@ from iverson.execution.groups import Carried
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
 from iverson.market.history import DailyHistory
-from iverson.market.moments import timeframe
+from iverson.market.moments import moment, timeframe
+from iverson.market.universe import Universe
 from iverson.model import Reading, Trade, Verdict
 from iverson.monitoring.record import EquityRow, Record
 from iverson.monitoring.recorder import Recorder
 from iverson.monitoring.trades import TradeBuilder
 from iverson.research.failures import blamed, refuse_absent_columns
+from iverson.research.several import Several, combined, hidden, uses_of
 from iverson.research.sweep_lines import plans_of
 from iverson.risk.gate import Gate
 from iverson.risk.rules import RiskRule
 from iverson.risk.sizing import RiskSizing
+from iverson.risk.universe import rules_of
 from iverson.strategy import Strategy
 
 RELEASE_AFTER = 20  # sessions after which a backtest releases a latched halt
@@ -55,6 +58,7 @@ class Setup:
     through_ticks: int = 1
     volume_share: float = 0.10
     reading: Reading = "worst"
+    universe: Universe | None = None
 
     def __post_init__(self) -> None:
         known = parameters_of(self.strategy)
@@ -73,6 +77,21 @@ class Setup:
         if not isinstance(self.through_ticks, int) or self.through_ticks < 0:
             raise ConfigError(f"through_ticks is {self.through_ticks!r}; expected 0, 1, 2 ...")
 
+    @property
+    def all_rules(self) -> tuple[RiskRule, ...]:
+        """The rules in the order in which they are asked: the universe's, then the system's."""
+        return (*rules_of(self.universe), *self.rules)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Write several strategies as what they are made of: their class is in no module."""
+        if not issubclass(self.strategy, Several):
+            return dict(vars(self))
+        return {**vars(self), "strategy": uses_of(self.strategy)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        made = state["strategy"]
+        vars(self).update(state, strategy=combined(made) if isinstance(made, tuple) else made)
+
     def with_params(self, params: Mapping[str, Any]) -> Setup:
         """Return the setup with some parameters changed."""
         return replace(self, params={**self.params, **params})
@@ -80,7 +99,8 @@ class Setup:
 
 def parameters_of(strategy: type[Strategy]) -> dict[str, Any]:
     """Return a strategy's parameters and their defaults, without what the run hands over."""
-    return {name: value for name, value in strategy.params._getitems() if name != "desk"}
+    kept = hidden(strategy)
+    return {name: value for name, value in strategy.params._getitems() if name not in kept}
 
 
 @dataclass(frozen=True)
@@ -163,10 +183,11 @@ class Feed:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Bars made ready for many runs."""
+    """Bars made ready for many runs; `ends` is the date number of each symbol's last bar ever."""
 
     feeds: Mapping[str, Feed]
     history: DailyHistory
+    ends: Mapping[str, float]
 
     @property
     def interval(self) -> str:
@@ -176,7 +197,9 @@ class Prepared:
     @classmethod
     def of(cls, bars: Mapping[str, Bars]) -> Prepared:
         """Convert bars, in the order of their symbols."""
-        return cls({symbol: Feed(one) for symbol, one in bars.items()}, DailyHistory(bars))
+        feeds = {symbol: Feed(one) for symbol, one in bars.items()}
+        ends = {symbol: float(one.numbers[-1]) for symbol, one in feeds.items() if len(one.bars)}
+        return cls(feeds, DailyHistory(bars), ends)
 
 
 def simulate(
@@ -188,13 +211,15 @@ def simulate(
     opening: Opening | None = None,
     full: bool = True,
     at_end: str = "close",
+    carried_on: Container[str] | None = None,
 ) -> Outcome:
     """Run one backtest over the sessions `first` to `last`, inclusive.
 
     Each symbol's warm-up bars lie before `first` or, for a symbol that lists later, are its own
-    first bars; they never trade. `at_end` "close" leaves every position at the last close;
-    "carry" hands positions over in the outcome's `opening`. `full` False notes only what a search
-    needs.
+    first bars; they never trade. A position in a symbol whose bars end before the run does is left
+    at its last close, on the first bar without one. `at_end` "close" leaves every position at the
+    last close; "carry" hands positions over in the outcome's `opening`, those of the symbols
+    `carried_on` (None: all), and leaves the others. `full` False notes only what a search needs.
 
     Raises
     ------
@@ -216,7 +241,7 @@ def simulate(
     record = Record() if full else SearchRecord()
     builder = opening.builder.copy() if opening.builder else TradeBuilder(new_york().ordinal)
     account = Account(opening.state, history=prepared.history, release_after=RELEASE_AFTER)
-    gate = Gate(setup.rules, setup.sizing)
+    gate = Gate(setup.all_rules, setup.sizing)
     within = prepared.interval != DAILY
     desk = Desk(gate=gate, account=account, record=record, first=first, last=last, within=within)
     broker = EquityBroker(
@@ -229,6 +254,8 @@ def simulate(
     since = float(bt.date2num(first))
     broker.desk, broker.end_at, broker.hand_over = desk, max(ends), at_end == "carry"
     broker.carried, broker.carried_from = opening.carried, since
+    broker.carried_on = carried_on
+    broker.gone = _gone(prepared, windows, last=max(ends))
     desk.broker = broker
 
     cerebro = LeanCerebro(stdstats=False, quicknotify=False)
@@ -256,6 +283,19 @@ def simulate(
         bars=sum(rows.stop - rows.start for rows in windows.values()),
         doubtful=broker.doubtful,
     )
+
+
+def _gone(prepared: Prepared, symbols: Iterable[str], *, last: float) -> dict[str, float]:
+    """Return the last bars of the symbols that have none after the run's last bar.
+
+    One that prints in the last session has not ended before it, whichever its last minute is.
+    """
+    session = moment(last).session
+    return {
+        symbol: end if moment(end).session < session else last
+        for symbol in symbols
+        if (end := prepared.ends[symbol]) <= last
+    }
 
 
 def windows_of(prepared: Prepared, first: date, last: date, warm_up: int) -> dict[str, slice]:

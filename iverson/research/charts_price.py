@@ -45,6 +45,7 @@ EXITS: dict[str, tuple[str, str]] = {
     "target": ("*", GREEN),
     "time limit": ("s", ORANGE),
     "fold end": ("D", PURPLE),
+    "bars end": ("P", PURPLE),
 }
 
 

@@ -29,6 +29,7 @@ from iverson.research.backtest import Setup
 from iverson.research.failures import BACKTRADER, NOBODYS, OURS
 from iverson.research.lookahead import check_lookahead
 from iverson.research.lookahead_result import Check
+from iverson.research.several import shape_of, written
 from iverson.strategy import Strategy
 
 FOLDER = "checks"
@@ -101,10 +102,9 @@ def note(check: Check, *, store: Path | str | None = None) -> Path | None:
 
 def source_digest(strategy: type[Strategy]) -> str | None:
     """Return the SHA-256 of a strategy's source and what of the user's it uses; None: no file."""
-    total = hashlib.sha256(_name(strategy).encode())
-    classes = strategy.__mro__[: strategy.__mro__.index(Strategy)]
+    total = hashlib.sha256((_name(strategy) + shape_of(strategy)).encode())
     sources = {}
-    for name in _closure({one.__module__ for one in classes}):
+    for name in _closure({one.__module__ for one in written(strategy)}):
         file = getattr(sys.modules.get(name), "__file__", None)
         if file is None or not Path(file).is_file():
             return None

@@ -97,7 +97,8 @@ def refuse_faults(record: Record, strategy: type, params: Mapping[str, Any]) -> 
                 "with a stop, or yield a Signal"
             )
         raise ConfigError(
-            f"{about}: {verdict.reason}; mend {_source(strategy)}, or give such bars confidence 0"
+            f"{about}: {verdict.reason}; mend {_source(strategy, signal.strategy)}, or give such "
+            "bars confidence 0"
         )
 
 
@@ -107,8 +108,13 @@ def named(strategy: type, params: Mapping[str, Any]) -> str:
     return f"{strategy.__name__}({given})"
 
 
-def _source(strategy: type) -> str:
+def _source(strategy: type, name: str) -> str:
+    from iverson.research.several import uses_of
     from iverson.strategy import Strategy
 
-    own = getattr(strategy, "signals", None) is not Strategy.signals
-    return "signals()" if own else "entry()"
+    if not issubclass(strategy, Strategy):
+        return "signals()"
+    uses = uses_of(strategy)
+    used = next((use.strategy for use in uses if use.name == name), strategy)
+    verb = "entry()" if used.signals is Strategy.signals else "signals()"
+    return f"{verb} of {name}" if len(uses) > 1 else verb

@@ -101,6 +101,7 @@ def _run_row(
             "volume_share": setup.volume_share,
             "reading": setup.reading,
             "feed": passport.feed,
+            **({"universe": repr(setup.universe)} if setup.universe else {}),
         },
         symbols=passport.symbols,
         data_digest=passport.digest,

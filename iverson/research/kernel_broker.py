@@ -44,6 +44,7 @@ def broker_step(t: int, market: Records, span: Span, terms: Record, state: State
     now = span.steps[t].number
     first_trade = account.trades  # cash flows are noted ahead of a step's fills
     expire(now - _INSTANT, state)
+    leave_gone(t, market, span, terms, state)
     n = 0
     while n < account.working:
         s = state.by_symbol[n]
@@ -99,6 +100,18 @@ def close_all(t: int, market: Records, span: Span, terms: Record, state: State) 
         s = state.queue[0]
         price = market[span.row[t, s]].close
         leave(s, price, abs(state.brackets[s].held), terms, state)
+
+
+def leave_gone(t: int, market: Records, span: Span, terms: Record, state: State) -> None:
+    """Leave the positions whose symbols have ended: `carry.leave_gone`."""
+    n = 0
+    while n < state.account[0].working:
+        s = state.queue[n]
+        held = state.brackets[s].held
+        if held != 0 and t >= span.gone[s]:
+            leave(s, market[span.row[t, s]].close, abs(held), terms, state)
+        else:
+            n += 1
 
 
 # -- splits and dividends --------------------------------------------------------------------------

@@ -35,6 +35,7 @@ _PARTS = (
     kernel.review, kernel.correlated, kernel.sized, kernel.exposure, kernel.add, kernel.place,
     kernel.is_faulty,
     kernel_broker.expire, kernel_broker.withdraw_entries, kernel_broker.close_all,
+    kernel_broker.leave_gone,
     kernel_broker.corporate_actions, kernel_broker.convert, kernel_broker.match,
     kernel_broker.legs_at_open, kernel_broker.legs_inside, kernel_broker.entry_at_open,
     kernel_broker.entry_inside, kernel_broker.fitting, kernel_broker.through,

@@ -81,11 +81,16 @@ BRACKET = _record(
 
 
 class Span(NamedTuple):
-    """A span's steps; `row` and `printed` are (steps, symbols), row -1 before the first bar."""
+    """A span's steps; `row` and `printed` are (steps, symbols), row -1 before the first bar.
+
+    `gone` is by symbol the first step after its last bar ever, the number of steps when there is
+    none.
+    """
 
     steps: Records
     row: Ints
     printed: Flags
+    gone: Ints
 
 
 class State(NamedTuple):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ GROWTH_YEARS = 3.0  # a shorter run of luck is not impossible
 SHARPE = 3.0
 # Half a year in which equity does not move: the record is shorter than it looks.
 FLAT_SESSIONS = 126
-GONE = 1  # symbols that stopped trading, at least, before a universe may call itself complete
+MEMBERSHIPS = 1  # tables that say who belonged when
 
 
 def too_few_sessions(result: Result) -> Iterator[Finding]:
@@ -80,23 +80,36 @@ def flat_equity(result: Result) -> Iterator[Finding]:
 
 
 def survivorship(result: Result) -> Iterator[Finding]:
-    """A universe of which nobody failed.
+    """A universe that nobody says was known at the time.
 
-    A symbol is gone when its bars end before the result does. The bundled sample says of itself
-    that it was chosen among survivors, and is always named.
+    A table of membership answers it, as far as the symbols that it names have bars. Without one
+    the universe is taken as chosen by who lived, however many symbols stopped trading.
     """
+    universe = result.setup.universe
+    if universe is not None and universe.membership is not None:
+        yield from _absent(universe.symbols, result)
+        return
     last = np.datetime64(result.equity.index[-1], "D")
     gone = sum(1 for one in result.bars.values() if one.session[-1] < last)
-    sampled = sample.SOURCE in result.passport.source
-    if not sampled and gone >= GONE:
-        return
     words = (
-        f"{gone} of {plural(len(result.bars), 'symbol')} stopped trading before the end: the "
-        "universe was chosen knowing who would survive, and looks better than it could have been."
+        f"Survivorship-biased: {gone} of {plural(len(result.bars), 'symbol')} stopped trading "
+        "before the end, and no membership says who belonged when. A universe chosen knowing who "
+        "would survive looks better than it could have been."
     )
-    if sampled:
+    if sample.SOURCE in result.passport.source:
         words += " The passport names the bundled sample, companies chosen because they lived."
-    yield Finding("survivorship", words, gone, GONE, "count")
+    yield Finding("survivorship", words, 0, MEMBERSHIPS, "count")
+
+
+def _absent(symbols: Sequence[str], result: Result) -> Iterator[Finding]:
+    absent = sum(1 for symbol in symbols if symbol not in result.bars)
+    if absent:
+        words = (
+            f"{absent:,} of {plural(len(symbols), 'symbol')} of the universe have no bars here: "
+            "what they would have done is unknown, and those that failed are the likeliest to "
+            "be absent."
+        )
+        yield Finding("absent symbols", words, absent, 0, "count")
 
 
 def path(result: Result) -> Floats:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from iverson.research.several import written
 from iverson.strategy import Strategy
 
 
@@ -29,7 +30,7 @@ class Frames:
     @classmethod
     def of(cls, strategy: type[Strategy], params: Mapping[str, Any]) -> Frames:
         """Find the frames of a strategy with its parameters."""
-        classes = strategy.__mro__[: strategy.__mro__.index(Strategy)]
+        classes = written(strategy)
         modules = [sys.modules[one.__module__] for one in classes if one.__module__ in sys.modules]
         given = {**dict(strategy.params._getitems()), **params}
         return cls(

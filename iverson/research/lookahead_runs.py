@@ -121,7 +121,9 @@ class Watched:
         """
         self._watch = watch = _Watch(way=way, until=until)
         kind = _ArrivingFeed if way == "one at a time" else Feed
-        prepared = Prepared(self._feeds(bars, kind), DailyHistory(bars))
+        feeds = self._feeds(bars, kind)  # a symbol is not gone because we look away
+        ends = {symbol: float(self._numbers[symbol][-1]) for symbol in feeds}
+        prepared = Prepared(feeds, DailyHistory(bars), ends)
         failed = None
         with self._reading(frames) as setup:
             try:
@@ -145,7 +147,7 @@ class Watched:
     def lines(self, bars: Mapping[str, Bars], *, frames: Frames | None = None) -> Trace:
         """Compute the lines and walk no bar."""
         self._watch = _Watch()
-        prepared = Prepared(self._feeds(bars), DailyHistory({}))  # nobody asks for history
+        prepared = Prepared(self._feeds(bars), DailyHistory({}), {})  # nobody asks for the past
         with self._reading(frames) as setup:
             warm_up = self.warm_up(bars)
             windows = {s: f.window(self.first, self.last, warm_up)

@@ -38,6 +38,7 @@ from iverson.research.overfitting import (
     superior_ability,
     trade_order,
 )
+from iverson.research.several import own_values
 
 if TYPE_CHECKING:
     from iverson.research.walk_result import WalkForward
@@ -209,6 +210,7 @@ def luck(result: WalkForward, *, seed: int = 0, resamples: int = 1000) -> Luck:
             lambda: random_entry(
                 trades, result.bars, first=span[0], last=span[1],
                 seed=seed, draws=resamples, max_sessions=_time_limit(result),
+                universe=result.setup.universe,
             ),
         ),
         order=use("trade order", lambda: trade_order(pnl, result.start, seed=seed)),
@@ -218,12 +220,16 @@ def luck(result: WalkForward, *, seed: int = 0, resamples: int = 1000) -> Luck:
 
 
 def _time_limit(result: WalkForward) -> int | None:
-    """Sessions after which the strategy leaves; None when it does not, or the search chose it."""
-    if "max_sessions" in result.parameters:
+    """Sessions after which the strategy leaves.
+
+    None when it does not, the search chose it, or one strategy of several has another limit.
+    """
+    if own_values(dict.fromkeys(result.parameters), "max_sessions"):
         return None
     known = {**parameters_of(result.setup.strategy), **result.setup.params}
-    limit: int | None = known["max_sessions"]
-    return limit
+    limits = set(own_values(known, "max_sessions"))
+    limit: int | None = limits.pop()
+    return None if limits else limit
 
 
 def _says(passes: bool) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from iverson.errors import ConfigError, MissingBars
 from iverson.market.bars import Bars
+from iverson.market.universe import Universe
 from iverson.model import Trade
 from iverson.monitoring.intervals import Floats
 from iverson.research.random_entry_replay import Prices, replay, session_prices
@@ -61,6 +62,7 @@ def random_entry(
     seed: int,
     draws: int = 1000,
     max_sessions: int | None = None,
+    universe: Universe | None = None,
 ) -> RandomEntry:
     """Place the trades of a run in random sessions, and compare.
 
@@ -78,6 +80,9 @@ def random_entry(
         draw has the trade's own stop and target, as far from its entry as they were, and leaves at
         the close after so many sessions (0 is the entry's own) at the latest. Of stop and target
         in one bar the stop counts, and a bar that opens beyond either leaves at its open.
+    universe
+        Entries are drawn from sessions on whose eve the symbol was a member: what it did before it
+        belonged is nobody's luck. Floors of price and volume are not asked for.
 
     Returns
     -------
@@ -123,7 +128,8 @@ def random_entry(
         own = [trade for trade in trades if trade.symbol == symbol]
         entries = np.array([_entry(trade, prices) for trade in own], dtype=np.intp)
         held = np.array([_held(trade, prices, max_sessions) for trade in own], dtype=np.intp)
-        places = np.array(list(_places(held, len(prices.open), draws, generator, symbol)))
+        allowed = _allowed(prices, symbol, universe)
+        places = allowed[np.array(list(_places(held, len(allowed), draws, generator, symbol)))]
         for k, trade in enumerate(own):
             cost = trade.commission + trade.spread
             bracket = max_sessions is not None
@@ -144,6 +150,17 @@ def random_entry(
         trades=len(trades),
         seed=seed,
     )
+
+
+def _allowed(prices: Prices, symbol: str, universe: Universe | None) -> Positions:
+    """Return the positions at which the symbol may be entered, decided the evening before.
+
+    Trades that do not overlap among these do not overlap among all sessions either.
+    """
+    if universe is None:
+        return np.arange(prices.session.size)
+    decided = np.r_[prices.session[:1], prices.session[:-1]]
+    return np.flatnonzero(universe.is_member(symbol, decided))
 
 
 def _entry(trade: Trade, prices: Prices) -> int:

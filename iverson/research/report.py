@@ -27,8 +27,8 @@ from iverson.research.charts_style import mark_of, marked
 from iverson.research.report_facts import Facts
 from iverson.research.report_parts import plural, tile
 from iverson.research.report_sections import metrics_table, sections
-from iverson.research.report_words import SURVIVORSHIP, caveats, verdict
-from iverson.research.results import HEADLINE, titled
+from iverson.research.report_words import caveats, membership, verdict
+from iverson.research.results import HEADLINE, titled, universe_notes
 from iverson.research.walk_result import WalkForward
 
 PAGES = (".html", ".htm")
@@ -80,6 +80,7 @@ def render(facts: Facts, *, tearsheet: str | None = None, missing: str = "") -> 
     folds = result.results
     with marked(mark_of(result)):
         chapters = sections(facts)
+    said = universe_notes(result.setup, result.bars)  # by `membership`, in more words
     return environment.get_template("walk_forward.html.j2").render(
         name=result.setup.strategy.__name__,
         made_up=MADE_UP if result.passport.is_synthetic else "",
@@ -93,7 +94,11 @@ def render(facts: Facts, *, tearsheet: str | None = None, missing: str = "") -> 
             f"{plural(result.trials_a_fold, 'parameter set')} tried in each fold",
         ]),
         verdict=verdict(result),
-        caveats=[*caveats(result, facts.held_metrics), SURVIVORSHIP, *result.notes],
+        caveats=[
+            *caveats(result, facts.held_metrics),
+            membership(result),
+            *(note for note in result.notes if note not in said),
+        ],
         tiles=[tile(result.metrics[name]) for name in HEADLINE],
         metrics=metrics_table(result.metrics),
         sections=chapters,

@@ -64,6 +64,35 @@ def denials(facts: Facts) -> Section:
     )
 
 
+def strategies(facts: Facts) -> Section:
+    """Tell what each of several strategies asked for and made."""
+    table = facts.result.by_strategy
+    rows = tuple(
+        (
+            str(name),
+            f"{row['signals']:,.0f}",
+            f"{row['denied']:,.0f}",
+            f"{row['trades']:,.0f}",
+            percent(row["win_rate"], 1),
+            number(row["profit_factor"]),
+            money(row["average_trade"]),
+            number(row["average_r"]),
+            number(row["average_sessions"], 1),
+            money(row["costs"]),
+            money(row["pnl"]),
+        )
+        for name, row in table.iterrows()
+    )
+    head = ("strategy", "signals", "denied", "trades", "win rate", "profit factor",
+            "average trade", "mean R", "sessions", "costs", "profit")  # fmt: skip
+    words = (
+        "They share one account, its slots and its symbols: of all signals of a bar the highest "
+        "confidence comes first, then the order of the symbols, then that of the strategies. What "
+        "one of them takes the others do not get, so none of these is what it would make alone."
+    )
+    return Section("strategies", "Strategies", (words,), (Table(head, rows),))
+
+
 def exits(facts: Facts) -> Section:
     """Count exits by leg, with what they made, and show some."""
     result = facts.result

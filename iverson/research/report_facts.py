@@ -13,6 +13,7 @@ import pandas as pd
 from iverson.execution.bracket import make_bracket
 from iverson.model import Verdict
 from iverson.monitoring.summary import Summary, summary
+from iverson.research.backtest import parameters_of
 from iverson.research.benchmark import buy_and_hold
 from iverson.research.sensitivity import sensitivity
 from iverson.research.shadow import ShadowTrade, follow
@@ -49,15 +50,14 @@ class Facts:
         """The same decisions, filled otherwise."""
         return sensitivity(self.result)
 
-    @cached_property
-    def options(self) -> dict[str, Any]:
-        """How the broker of this result fills, for `follow`."""
+    def options(self, strategy: str) -> dict[str, Any]:
+        """How the broker of this result fills what a strategy asked for, for `follow`."""
         setup = self.result.setup
-        known = {**dict(setup.strategy.params._getitems()), **setup.params}
+        known = {**parameters_of(setup.strategy), **setup.params}
         return {
             "costs": setup.costs,
-            "entry_sessions": known["entry_sessions"],
-            "entry_minutes": known["entry_minutes"],
+            "entry_sessions": known.get(f"{strategy}.entry_sessions", known.get("entry_sessions")),
+            "entry_minutes": known.get(f"{strategy}.entry_minutes", known.get("entry_minutes")),
             "through_ticks": setup.through_ticks,
         }
 
@@ -66,7 +66,10 @@ class Facts:
         """The shadow book of the denied signals."""
         found: list[ShadowTrade] = []
         for part, until in self._by_border():
-            found += follow_denied(part, self.result.bars, until=until, **self.options)
+            for name in dict.fromkeys(verdict.signal.strategy for verdict in part):
+                own = [verdict for verdict in part if verdict.signal.strategy == name]
+                how = self.options(name)
+                found += follow_denied(own, self.result.bars, until=until, **how)
         return shadow_frame(found)
 
     @cached_property
@@ -81,7 +84,7 @@ class Facts:
         found = [
             follow(
                 verdict.signal, self.result.bars[verdict.signal.symbol], rule="missed",
-                until=until, at_open=True, **self.options,
+                until=until, at_open=True, **self.options(verdict.signal.strategy),
             )
             for part, until in self._by_border()
             for verdict in part

@@ -9,7 +9,14 @@ from typing import Any
 from iverson.monitoring.summary import Summary
 from iverson.research import charts
 from iverson.research.charts_style import data_uri
-from iverson.research.report_execution import costs, denials, exits, fill_rate, readings
+from iverson.research.report_execution import (
+    costs,
+    denials,
+    exits,
+    fill_rate,
+    readings,
+    strategies,
+)
 from iverson.research.report_facts import Facts
 from iverson.research.report_luck import fills, is_it_luck
 from iverson.research.report_parts import (
@@ -28,14 +35,16 @@ from iverson.research.report_parts import (
     without_paths,
 )
 from iverson.research.report_trust import confidence, market_regimes, warnings
-from iverson.research.report_words import SURVIVORSHIP, invested, settings_table
+from iverson.research.report_words import invested, membership, settings_table
 
 
 def sections(facts: Facts) -> list[Section]:
     """Return all chapters after the headline, in order."""
+    several = (strategies,) if len(facts.result.by_strategy) > 1 else ()
     makers = (
-        warnings, _equity, is_it_luck, _folds, _scatter, _stability, _maps, fills, readings,
-        market_regimes, confidence, denials, exits, costs, fill_rate, _comparison, _passport, _made,
+        warnings, _equity, *several, is_it_luck, _folds, _scatter, _stability, _maps, fills,
+        readings, market_regimes, confidence, denials, exits, costs, fill_rate, _comparison,
+        _passport, _made,
     )  # fmt: skip
     return [make(facts) for make in makers]
 
@@ -195,7 +204,7 @@ def _comparison(facts: Facts) -> Section:
 def _passport(facts: Facts) -> Section:
     rows = tuple((name, without_paths(text)) for name, text in facts.result.passport.rows())
     table = Table(("bars", ""), rows, left=2, wrap=True)
-    return Section("passport", "Data passport", (SURVIVORSHIP,), (table,))
+    return Section("passport", "Data passport", (membership(facts.result),), (table,))
 
 
 def _made(facts: Facts) -> Section:

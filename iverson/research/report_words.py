@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from iverson.execution.costs import Costs
 from iverson.monitoring.metrics import MINIMUM_TRADES
 from iverson.monitoring.summary import Summary
-from iverson.research.backtest import RELEASE_AFTER
+from iverson.research.backtest import RELEASE_AFTER, parameters_of
 from iverson.research.folds import purge_meaning
 from iverson.research.report_parts import (
     Table,
@@ -25,14 +25,15 @@ from iverson.research.report_parts import (
     without_addresses,
 )
 from iverson.research.search_space import Integers, LogUniform, Uniform
+from iverson.research.several import own_values, uses_of
 
 if TYPE_CHECKING:
     from iverson.research.walk_result import WalkForward
 
 SURVIVORSHIP = (
-    "Survivorship-biased: the symbols were chosen knowing that they survived. There is no table "
-    "of index membership here, so companies that failed or were bought are absent from both "
-    "curves, and both look better than they could have been."
+    "Survivorship-biased: no membership was given that says which symbols belonged when, so the "
+    "symbols were chosen knowing that they survived. Companies that failed or were bought are "
+    "absent from both curves, and both look better than they could have been."
 )
 BORDERS = {
     "close": "close: positions are left at the last close of each fold",
@@ -77,6 +78,26 @@ def caveats(result: WalkForward, held: Summary) -> Iterator[str]:
         yield "Whether it made money at all hangs on how ambiguous bars are read."
 
 
+def membership(result: WalkForward) -> str:
+    """Say whose fate was known when the symbols were chosen."""
+    universe = result.setup.universe
+    if universe is None or universe.membership is None:
+        return SURVIVORSHIP
+    there = sum(symbol in result.bars for symbol in universe.symbols)
+    absent = (
+        ""
+        if there == len(universe.symbols)
+        else (
+            f" Only {there:,} of its {plural(len(universe.symbols), 'symbol')} have bars here; "
+            "what the others would have done is unknown."
+        )
+    )
+    return (
+        f"Point-in-time universe: {universe}. Outside its spells a symbol was not entered; buying "
+        f"and holding holds every symbol all the time, members or not.{absent}"
+    )
+
+
 def invested(result: WalkForward) -> float:
     """Return the mean fraction of equity in positions at the close."""
     rows = result.record.equity
@@ -108,10 +129,12 @@ def costs_words(costs: Costs) -> str:
 
 def _settings(result: WalkForward) -> Iterator[tuple[str, str]]:
     setup, plan = result.setup, result.plan
-    known: dict[str, Any] = {**dict(setup.strategy.params._getitems()), **setup.params}
+    known: dict[str, Any] = {**parameters_of(setup.strategy), **setup.params}
     searched = result.parameters
-    yield "strategy", f"{setup.strategy.__module__}.{setup.strategy.__name__}"
-    fixed = [f"{k} = {_plain(v)}" for k, v in known.items() if k != "desk" and k not in searched]
+    for use in uses_of(setup.strategy):
+        own = f", on {', '.join(use.symbols)}" if use.symbols else ""
+        yield "strategy", f"{use.strategy.__module__}.{use.strategy.__name__}{own}"
+    fixed = [f"{k} = {_plain(v)}" for k, v in known.items() if k not in searched]
     yield "parameters held fixed", "; ".join(fixed) or "none"
     for name in searched:
         choices = plan.space.get(name)
@@ -126,12 +149,14 @@ def _settings(result: WalkForward) -> Iterator[tuple[str, str]]:
     )
     start = "anchored at the beginning" if plan.anchored else "rolling"
     yield "folds", f"in-sample {plan.in_sample}, out-of-sample {plan.out_of_sample}, {start}"
-    yield "purge", purge_meaning(plan.purge, max_sessions=known.get("max_sessions"))
+    yield "purge", purge_meaning(plan.purge, max_sessions=_longest(known))
     yield "at a fold's end", BORDERS[plan.at_border]
     yield "warm-up", f"{_warm_up(result)} bars before a symbol may trade, from its past"
     for place, rule in enumerate(setup.rules, start=1):
         yield f"rule {place}", without_addresses(repr(rule))
     yield "latched halts", f"released after {RELEASE_AFTER} sessions, the high set anew (backtest)"
+    if setup.universe is not None:
+        yield "universe", repr(setup.universe)
     yield "sizing", without_addresses(repr(setup.sizing))
     yield "costs", costs_words(setup.costs)
     yield (
@@ -145,6 +170,11 @@ def _settings(result: WalkForward) -> Iterator[tuple[str, str]]:
     versions = ("iverson", "backtrader", "numpy", "pandas", "matplotlib")
     named = [f"{name} {version(name)}" for name in versions]
     yield "versions", ", ".join([f"python {platform.python_version()}", *named])
+
+
+def _longest(known: Mapping[str, Any]) -> int | None:
+    limits = own_values(known, "max_sessions")
+    return None if None in limits else max(limits)
 
 
 def _warm_up(result: WalkForward) -> str:

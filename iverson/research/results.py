@@ -14,11 +14,19 @@ import pandas as pd
 from iverson.market.bars import Bars
 from iverson.market.feeds import SYNTHETIC
 from iverson.market.source import Passport
-from iverson.model import Stage
+from iverson.model import Stage, Trade
 from iverson.monitoring.record import Record
 from iverson.monitoring.summary import Summary
-from iverson.monitoring.tables import denied_frame, dollars, equity_series, measure, trades_frame
+from iverson.monitoring.tables import (
+    denied_frame,
+    dollars,
+    equity_series,
+    measure,
+    strategies_frame,
+    trades_frame,
+)
 from iverson.research.backtest import Setup
+from iverson.research.several import uses_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,6 +51,10 @@ class Recorded:
         def passport(self) -> Passport:
             """What the bars are."""
 
+        @property
+        def setup(self) -> Setup:
+            """What was run."""
+
     @property
     def seed(self) -> int:
         """Seed of the intervals' resampling."""
@@ -63,6 +75,12 @@ class Recorded:
         if self.passport.is_synthetic:
             table.attrs["mark"] = f"{SYNTHETIC} BARS"
         return table
+
+    @cached_property
+    def by_strategy(self) -> pd.DataFrame:
+        """Signals, denials, trades and what they made, by strategy."""
+        names = [use.name for use in uses_of(self.setup.strategy)]
+        return strategies_frame(self.record, names)
 
     @cached_property
     def equity(self) -> pd.Series:
@@ -120,6 +138,9 @@ HEADLINE = (
 )
 
 
+SHOWN = 10  # symbols that a note names
+
+
 def run_table(run: Run) -> str:
     """Return the small table a run prints as."""
     ambiguous = int(run.trades["ambiguous"].sum())
@@ -130,6 +151,7 @@ def run_table(run: Run) -> str:
             f"{len(run.trades)} trades, {ambiguous} ambiguous (worst reading)"
         ),
         f"{len(run.denied)} signals denied{by_rule(run.denied['rule'])}",
+        *strategy_lines(run),
         *(f"  {run.metrics[name]}" for name in HEADLINE),
         *(f"note: {note}" for note in run.notes),
     ]
@@ -140,6 +162,18 @@ def titled(result: Run | WalkForward) -> str:
     """Return the strategy's name, and whether what it ran on was made up."""
     name = result.setup.strategy.__name__
     return f"{SYNTHETIC} BARS: {name}" if result.passport.is_synthetic else name
+
+
+def strategy_lines(result: Recorded) -> tuple[str, ...]:
+    """Return a line for each strategy when there are several."""
+    table = result.by_strategy
+    if len(table) < 2:
+        return ()
+    return tuple(
+        f"  {name}: {row['trades']:.0f} trades, {dollars(row['pnl'])}; "
+        f"{row['denied']:.0f} of {row['signals']:.0f} signals denied"
+        for name, row in table.iterrows()
+    )
 
 
 def by_rule(rules: pd.Series) -> str:
@@ -159,3 +193,27 @@ def warm_up_notes(
     if idle:
         notes.append(f"never traded, too few bars for the warm-up: {', '.join(idle)}")
     return tuple(notes)
+
+
+def universe_notes(setup: Setup, bars: Mapping[str, Bars]) -> tuple[str, ...]:
+    """Say whether the fate of the symbols was known when they were chosen, and who is missing."""
+    universe = setup.universe
+    if universe is None or universe.membership is None:
+        return ("survivorship-biased: no point-in-time membership was given",)
+    absent = [symbol for symbol in universe.symbols if symbol not in bars]
+    if not absent:
+        return ()
+    named = ", ".join(absent[:SHOWN]) + (" ..." if len(absent) > SHOWN else "")
+    return (
+        f"no bars for {len(absent)} of {len(universe.symbols)} symbols of the universe: {named}",
+    )
+
+
+def gone_notes(trades: Sequence[Trade]) -> tuple[str, ...]:
+    """Say which positions were left because the bars of their symbol end."""
+    gone = [trade for trade in trades if trade.exit_reason == "bars end"]
+    if not gone:
+        return ()
+    named = ", ".join(f"{one.symbol} {one.exit_session}" for one in gone[:SHOWN])
+    more = " ..." if len(gone) > SHOWN else ""
+    return (f"left at the last price, because the bars end: {named}{more}",)

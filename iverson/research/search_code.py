@@ -23,6 +23,7 @@ from typing import Any
 from iverson.errors import ConfigError
 from iverson.research.backtest import Setup
 from iverson.research.failures import BACKTRADER, NOBODYS, OURS
+from iverson.research.several import uses_of
 
 VERSIONS = ("backtrader", "exchange-calendars", "numpy", "pandas")
 
@@ -57,7 +58,8 @@ def _foundation() -> str:
 
 def _users(setup: Setup) -> dict[str, str]:
     """Return digests of the user's modules and versions of installed ones, by name."""
-    parts = (setup.strategy, type(setup.sizing), type(setup.costs), *map(type, setup.rules))
+    strategies = (use.strategy for use in uses_of(setup.strategy))
+    parts = (*strategies, type(setup.sizing), type(setup.costs), *map(type, setup.rules))
     found: dict[str, str] = {}
     for part in parts:
         for base in part.__mro__:

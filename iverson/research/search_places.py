@@ -21,6 +21,7 @@ from iverson.research.search import Jobs, Task
 from iverson.research.search_forks import Forks
 from iverson.research.search_rounds import Lost, Place
 from iverson.research.search_worker import Load, Outcome, begin, outcome_of, work
+from iverson.research.several import uses_of
 
 DASK, RAY = "dask", "ray"
 DASK_ADDRESSES, RAY_ADDRESSES = ("tcp://", "tls://"), ("ray://",)
@@ -172,7 +173,8 @@ def cores() -> int:
 
 def importable(setup: Setup) -> bool:
     """Whether another process finds these classes by their names."""
-    parts = (setup.strategy, type(setup.sizing), type(setup.costs), *map(type, setup.rules))
+    strategies = (use.strategy for use in uses_of(setup.strategy))
+    parts = (*strategies, type(setup.sizing), type(setup.costs), *map(type, setup.rules))
     return all(
         part.__module__ != "__main__"
         and getattr(sys.modules.get(part.__module__), part.__qualname__, None) is part

@@ -26,6 +26,7 @@ from iverson.research.search import Score, Task
 from iverson.research.search_code import code_of
 from iverson.research.search_scores import NUMBERS, WHOLE
 from iverson.research.search_worker import Load
+from iverson.research.several import shape_of
 
 HEADER = b'{"file": "finished batches of Iverson searches", "form": 1}\n'
 
@@ -110,7 +111,8 @@ def _common(setup: Setup, bars: Mapping[str, Bars]) -> tuple[str, ...]:
         one.name: getattr(setup, one.name) for one in fields(setup) if one.name != "strategy"
     }
     code = code_of(setup)
-    return code, setup.strategy.__qualname__, Load.of(bars).digest, _digest(settings)
+    name = setup.strategy.__qualname__ + shape_of(setup.strategy)
+    return code, name, Load.of(bars).digest, _digest(settings)
 
 
 def _keys(common: tuple[str, ...], tasks: Sequence[Task]) -> list[str]:

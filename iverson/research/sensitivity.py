@@ -19,6 +19,7 @@ from iverson.monitoring.metrics import max_drawdown, sharpe, total_return
 from iverson.monitoring.record import Record
 from iverson.monitoring.tables import equity_series
 from iverson.research.backtest import Prepared, Setup
+from iverson.research.several import combined, uses_of
 from iverson.research.walk_forward import judge
 from iverson.research.walk_result import WalkForward
 from iverson.signals.entry import Entry
@@ -48,8 +49,10 @@ def variants(setup: Setup) -> list[Variant]:
         Variant("without costs", replace(setup, costs=setup.costs.scaled(0))),
         Variant("costs doubled", replace(setup, costs=setup.costs.scaled(2))),
     ]
-    if setup.strategy.signals is Strategy.signals:
-        later = replace(setup, strategy=late(setup.strategy))
+    uses = uses_of(setup.strategy)
+    if all(use.strategy.signals is Strategy.signals for use in uses):
+        delayed = [replace(use, strategy=late(use.strategy)) for use in uses]
+        later = replace(setup, strategy=combined(delayed) if len(uses) > 1 else delayed[0].strategy)
         found.append(Variant("decided one bar later", later))
     return found
 

@@ -26,6 +26,7 @@ from iverson.research.search import Score, Task
 from iverson.research.sweep_limits import explain, numbers_of, setup_param, why_not_params
 from iverson.research.sweep_signals import Found, signals_of
 from iverson.research.sweep_tables import Bench, Unusual
+from iverson.risk.universe import UniverseRule
 
 __all__ = [
     "SweepMismatch",
@@ -173,6 +174,10 @@ def _run(setup: Setup, found: Found, bench: Bench) -> Run | None:
     if signals is None or stretch is None:
         return None
     numbers = numbers_of(setup)
+    filters = tuple(rule for rule in setup.all_rules if isinstance(rule, UniverseRule))
+    if filters and len(signals):  # denied whatever the account looks like, so left out
+        admitted = stretch.admits(filters, bench.prepared.history)
+        signals = signals[admitted[signals["step"], signals["symbol"]]]
     try:
         market = bench.market(setup.sizing.volume_sessions)
     except Unusual:

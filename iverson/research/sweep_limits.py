@@ -25,8 +25,15 @@ from iverson.research.kernel_state import (
     Floats,
     Records,
 )
+from iverson.research.several import Several
 from iverson.risk import rules
 from iverson.risk.sizing import RiskSizing
+from iverson.risk.universe import (
+    LargestByDollarVolume,
+    Membership,
+    MinimumClose,
+    MinimumDollarVolume,
+)
 from iverson.strategy import Strategy
 
 _RULES: dict[type, tuple[int, tuple[str, ...]]] = {
@@ -41,6 +48,7 @@ _HALTS: dict[type, tuple[str, ...]] = {
     rules.DrawdownHalt: ("limit", "flatten"),
     rules.DailyLossHalt: ("limit_usd", "limit", "hours", "flatten"),
 }
+_FILTERS = (Membership, MinimumClose, MinimumDollarVolume, LargestByDollarVolume)
 _OWN = {"__init__", "entry", "warm_up"}  # what a strategy may define and stay declarative
 _ONCE = (*_HALTS, rules.Correlation)
 
@@ -79,6 +87,8 @@ def numbers_of(setup: Setup) -> Numbers:
     terms = np.zeros(1, TERMS)
     terms["drawdown"] = terms["loss"] = terms["loss_usd"] = math.nan
     for rule in setup.rules:
+        if type(rule) in _FILTERS:
+            continue
         if isinstance(rule, rules.DrawdownHalt):
             terms["drawdown"], terms["drawdown_flattens"] = rule.p.limit, rule.p.flatten
         elif isinstance(rule, rules.DailyLossHalt):
@@ -109,6 +119,8 @@ def setup_param(setup: Setup, name: str) -> Any:
 def _why_not_rules(setup: Setup) -> str | None:
     kinds = [type(rule) for rule in setup.rules]
     for rule, kind in zip(setup.rules, kinds, strict=True):
+        if kind in _FILTERS:
+            continue
         if kind not in _RULES and kind not in _HALTS:
             return f"{kind.__name__} is a rule of your own"
         names = _HALTS[kind] if kind in _HALTS else _RULES[kind][1]
@@ -132,6 +144,8 @@ def _why_not_rules(setup: Setup) -> str | None:
 
 
 def _why_not_strategy(strategy: type[Strategy]) -> str | None:
+    if issubclass(strategy, Several):
+        return "several strategies share one account"
     if strategy.entry is Strategy.entry:
         return f"{strategy.__name__} has no entry()"
     for cls in strategy.__mro__[: strategy.__mro__.index(Strategy)]:

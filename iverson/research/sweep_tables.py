@@ -6,7 +6,7 @@ Everything is computed once for a `Prepared` and kept as long as it is swept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from itertools import chain, pairwise
@@ -15,12 +15,14 @@ import backtrader as bt
 import numpy as np
 from numpy.typing import NDArray
 
+from iverson.book import History
 from iverson.execution.account import HIGH_DAYS
 from iverson.market.calendar import new_york
 from iverson.market.moments import Moment, moment
 from iverson.research.backtest import Prepared
 from iverson.research.kernel_state import MARKET, STEP, Flags, Floats, Ints, Records, Span
 from iverson.risk.rules import correlation
+from iverson.risk.universe import UniverseRule
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -145,6 +147,8 @@ class Stretch:
             place = np.searchsorted(one, self.number, side="right") - 1
             self.row[:, s] = np.where(place >= 0, start + place, -1)
             self.printed[:, s] = (place >= 0) & (one[place] == self.number)
+        ends = [bench.prepared.ends[symbol] for symbol in self.symbols]
+        self.gone: Ints = np.searchsorted(self.number, ends, side="right").astype(np.int64)
         days = np.array([m.session.toordinal() for m in self.moments])
         self.ordinal = np.array([m.ordinal for m in self.moments], dtype=np.int64)
         self.oldest = np.searchsorted(days, days - HIGH_DAYS)
@@ -153,6 +157,7 @@ class Stretch:
         self.pairs: dict[tuple[int, int], Pairs] = {}
         self._spans: dict[tuple[float, int], Span] = {}
         self._enterable: dict[tuple[int, int], Flags] = {}
+        self._admits: dict[str, Flags] = {}
 
     def enterable(self, symbol: int, ready: int) -> Flags:
         """Return at which bars of a symbol the spine looks at entries: in the span and warm."""
@@ -163,6 +168,18 @@ class Stretch:
             found[: max(ready, 0)] = False
             self._enterable[key] = found
         return self._enterable[key]
+
+    def admits(self, filters: Sequence[UniverseRule], history: History) -> Flags:
+        """Return at which steps each symbol passes all of some rules; shape (steps, symbols)."""
+        key = repr(filters)
+        if key not in self._admits:
+            days = np.array([m.session for m in self.moments], dtype="datetime64[D]")
+            by_symbol = [
+                np.all([rule.admits(symbol, days, history) for rule in filters], axis=0)
+                for symbol in self.symbols
+            ]
+            self._admits[key] = np.column_stack(by_symbol)
+        return self._admits[key]
 
     def span(self, *, hours: float, entry_sessions: int) -> Span:
         """Return the kernel's arrays for a daily-loss halt and an entry's time to fill."""
@@ -178,7 +195,7 @@ class Stretch:
             steps = np.empty(len(self.number), STEP)
             steps["number"], steps["at"], steps["ordinal"] = self.number, self.at, self.ordinal
             steps["until"], steps["valid"], steps["oldest"] = until, valid, self.oldest
-            self._spans[key] = Span(steps, self.row, self.printed)
+            self._spans[key] = Span(steps, self.row, self.printed, self.gone)
         return self._spans[key]
 
     def correlated(self, bench: Bench, lookback: int, shared: int) -> Pairs:

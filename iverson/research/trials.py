@@ -30,6 +30,7 @@ from iverson.research.checked import source_digest
 from iverson.research.journaling import plain
 from iverson.research.ledger import MOST_RETURNS, Ledger, Trials, pack
 from iverson.research.search import Task
+from iverson.research.several import shape_of, written
 from iverson.research.sweep import each_run, explain, simulated
 from iverson.strategy import Strategy
 
@@ -146,7 +147,7 @@ def source_of(strategy: type[Strategy]) -> str:
     if found is not None:
         return found[:24]
     total = hashlib.sha256()
-    for base in strategy.__mro__[: strategy.__mro__.index(Strategy)]:
+    for base in written(strategy):
         for name, value in sorted(vars(base).items()):
             if isinstance(value, FunctionType):
                 total.update(f"{name}|{_compiled(value.__code__)}|".encode())
@@ -158,6 +159,8 @@ def conditions_of(setup: Setup) -> str:
     parts: Sequence[Any] = (
         *setup.rules, setup.sizing, setup.costs,
         setup.cash, setup.through_ticks, setup.volume_share, setup.reading,
+        *((setup.universe,) if setup.universe else ()),
+        *((shape,) if (shape := shape_of(setup.strategy)) else ()),
     )  # fmt: skip
     return hashlib.sha256("|".join(map(repr, parts)).encode()).hexdigest()[:24]
 

@@ -36,6 +36,7 @@ from iverson.research.backtest import (
     parameters_of,
     simulate,
     warm_up_bars,
+    windows_of,
 )
 from iverson.research.failures import refuse_faults
 from iverson.research.folds import Fold, make_folds
@@ -43,6 +44,7 @@ from iverson.research.purged import default_purge
 from iverson.research.samplers import GUIDED, corners, run, samplers
 from iverson.research.search import Jobs, Score, Search, best
 from iverson.research.search_space import Space
+from iverson.research.several import own_values
 from iverson.risk.rules import RiskRule
 
 Border = Literal["close", "carry"]
@@ -213,17 +215,28 @@ def judge(
         if number <= len(known):
             outcome = known[number - 1]
         else:
-            at_end: Border = "close" if number == len(folds) else at_border
-            outcome = _judged(setup, prepared, fold, pick, opening, at_end)
+            last = number == len(folds) or at_border == "close"
+            on = None if last else _symbols_of(setup, prepared, folds[number], chosen[number])
+            outcome = _judged(setup, prepared, fold, pick, opening, on)
         opening = outcome.opening
         record.values.extend(outcome.record.values)
         outcomes.append(outcome)
     return Judged(record, tuple(outcomes))
 
 
+def _symbols_of(
+    setup: Setup, prepared: Prepared, fold: Fold, chosen: Score | None
+) -> frozenset[str]:
+    """Return the symbols that a fold runs with: a position in another cannot go on into it."""
+    params = {**setup.params, **(chosen.params if chosen else {})}
+    warm_up = warm_up_bars(setup.strategy, params, tuple(prepared.feeds))
+    span = fold.out_of_sample
+    return frozenset(windows_of(prepared, span.first, span.last, warm_up))
+
+
 def _judged(  # noqa: PLR0917 (one fold's everything)
     setup: Setup, prepared: Prepared, fold: Fold, chosen: Score | None, opening: Opening | None,
-    at_end: Border,
+    carried_on: frozenset[str] | None,
 ) -> Outcome:  # fmt: skip
     one = (
         setup.with_params(chosen.params)
@@ -232,8 +245,9 @@ def _judged(  # noqa: PLR0917 (one fold's everything)
     )
     span = fold.out_of_sample
     outcome = simulate(
-        one, prepared, first=span.first, last=span.last, opening=opening, at_end=at_end
-    )
+        one, prepared, first=span.first, last=span.last, opening=opening,
+        at_end="close" if carried_on is None else "carry", carried_on=carried_on,
+    )  # fmt: skip
     refuse_faults(outcome.record, one.strategy, one.params)
     return outcome
 
@@ -241,7 +255,7 @@ def _judged(  # noqa: PLR0917 (one fold's everything)
 def longest_holding(setup: Setup, sets: Iterable[Mapping[str, Any]]) -> int | None:
     """Return the longest time limit among some parameter sets, sessions; None: one has none."""
     known = known_parameters(setup)
-    limits = [{**known, **one}["max_sessions"] for one in sets]
+    limits = [limit for one in sets for limit in own_values({**known, **one}, "max_sessions")]
     return None if None in limits else max(limits)
 
 
@@ -252,7 +266,7 @@ def default_gap(setup: Setup, sets: Sequence[Mapping[str, Any]]) -> int:
     """
     known = known_parameters(setup)
     longest = longest_holding(setup, sets)
-    waits = [{**known, **one}["entry_sessions"] for one in sets]
+    waits = [wait for one in sets for wait in own_values({**known, **one}, "entry_sessions")]
     return 0 if longest is None else default_purge(longest, max(waits))
 
 

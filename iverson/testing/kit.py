@@ -165,13 +165,18 @@ def signal(**changes: Any) -> Signal:
 
 
 class FixedHistory:
-    """A history told by hand: returns by symbol (newest last) and one average volume for all."""
+    """A history told by hand: returns by symbol (newest last), one volume and close for all."""
 
     def __init__(
-        self, returns: Mapping[str, Any] | None = None, *, volume: float = 10_000_000.0
+        self,
+        returns: Mapping[str, Any] | None = None,
+        *,
+        volume: float = 10_000_000.0,
+        close: float = 100.0,
     ) -> None:
         self._returns = {symbol: np.asarray(r, float) for symbol, r in (returns or {}).items()}
         self._volume = volume
+        self._close = close
 
     def log_returns(self, symbol: str, *, before: date, sessions: int) -> tuple[Any, Any]:
         """Return the last `sessions` returns, on the sessions just before one."""
@@ -182,6 +187,14 @@ class FixedHistory:
     def average_volume(self, symbol: str, *, through: date, sessions: int) -> float:  # noqa: ARG002 (as History)
         """Return the one volume."""
         return self._volume
+
+    def previous_closes(self, symbol: str, sessions: Any) -> Any:  # noqa: ARG002 (as History)
+        """Return the one close."""
+        return np.full(len(sessions), self._close)
+
+    def dollar_volumes(self, symbol: str, sessions: Any, *, window: int) -> Any:  # noqa: ARG002 (as History)
+        """Return the one close times the one volume."""
+        return np.full(len(sessions), self._close * self._volume)
 
 
 def run_orders(

@@ -23,6 +23,7 @@ from iverson.errors import IversonError
 from iverson.execution.costs import Costs
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
+from iverson.market.universe import Universe
 from iverson.research import sweep
 from iverson.research.backtest import Prepared, Setup, simulate
 from iverson.research.failures import refuse_faults
@@ -161,6 +162,27 @@ def random_rules(random: np.random.Generator, *, short: bool) -> tuple[Any, ...]
     return tuple(chosen)
 
 
+def random_universe(
+    random: np.random.Generator, bars: dict[str, Bars], sessions: Any
+) -> Universe | None:
+    """Let symbols in and out, and ask for a price and a volume that some of them have."""
+    if random.random() < 0.5:
+        return None
+    spells = []
+    for symbol in bars:
+        days = sorted(sessions[random.integers(0, len(sessions), 4)].tolist())
+        spells += [(symbol, days[0], days[1]), (symbol, days[2], None)]
+    typical = float(np.median([np.nanmedian(one.close * one.volume) for one in bars.values()]))
+    return Universe(
+        membership=spells if random.random() < 0.7 else None,
+        symbols=tuple(bars),
+        minimum_close=float(random.choice([0.0, 1.0, 40.0])),
+        minimum_dollar_volume=float(random.choice([0.0, 0.3, 1.0])) * typical,
+        largest=[None, 1, 3][int(random.integers(0, 3))],
+        sessions=int(random.choice([1, 5, 20])),
+    )
+
+
 def random_case(seed: int) -> tuple[Task, Prepared]:
     """Return one setup over one span of one universe."""
     random = np.random.default_rng(seed)
@@ -204,6 +226,7 @@ def random_case(seed: int) -> tuple[Task, Prepared]:
         through_ticks=int(random.choice([0, 1, 3])),
         volume_share=random.choice([0.02, 0.1, 1.0]),
         reading=str(random.choice(["worst", "base", "best"])),
+        universe=random_universe(np.random.default_rng([seed, 1]), bars, sessions),
     )
     first = sessions[int(random.integers(0, len(sessions) // 3))].item()
     last = sessions[int(random.integers(len(sessions) // 2, len(sessions)))].item()

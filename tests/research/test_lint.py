@@ -113,10 +113,19 @@ def passport(source: str = "a vendor") -> Passport:
     return Passport(source, SYMBOLS, "1d", "", "", "", "", {}, {}, "")
 
 
-def run(made=None, returns=None, *, costs=None, held=None, source="a vendor") -> Run:
+def members(*symbols: str) -> iv.Universe:
+    return iv.Universe(membership=[(symbol, None, None) for symbol in symbols])
+
+
+MEMBERS, ABSENT = members(*SYMBOLS), members(*SYMBOLS, "E")
+
+
+def run(
+    made=None, returns=None, *, costs=None, held=None, source="a vendor", members=MEMBERS
+) -> Run:
     moves = zigzag(0.001, -0.0008) if returns is None else returns
     return Run(
-        setup=Setup(strategy=Never, rules=(), cash=CASH, costs=costs or Costs()),
+        setup=Setup(strategy=Never, rules=(), cash=CASH, costs=costs or Costs(), universe=members),
         record=record(trades() if made is None else made, moves),
         bars=universe(count=len(moves)) if held is None else held,
         passport=passport(source),
@@ -247,7 +256,8 @@ RUNS = {
     "ambiguous bars": (lambda: run(flagged(9)), lambda: run(flagged(8))),
     "same-bar trades": (lambda: run(within_a_bar(21)), lambda: run(within_a_bar(20))),
     "flat equity": (lambda: run(returns=still(126)), lambda: run(returns=still(125))),
-    "survivorship": (lambda: run(held=universe(gone=0)), lambda: run(held=universe(gone=1))),
+    "survivorship": (lambda: run(members=None), lambda: run(held=universe(gone=0))),
+    "absent symbols": (lambda: run(members=ABSENT), run),
 }
 
 
@@ -309,7 +319,8 @@ def test_each_finding_carries_the_number_that_triggered_it():
         "ambiguous bars": (9 / TRADES, lint_trades.AMBIGUOUS_SHARE),
         "same-bar trades": (21 / TRADES, lint_trades.SAME_BAR_SHARE),
         "flat equity": (126, lint_account.FLAT_SESSIONS),
-        "survivorship": (0, 1),
+        "survivorship": (0, lint_account.MEMBERSHIPS),
+        "absent symbols": (1, 0),
         "cliff": (0.45, lint_search.KEPT),
         "edge of the grid": (2 / 3, lint_search.EDGE_SHARE),
     }
@@ -353,13 +364,14 @@ def test_of_few_symbols_and_years_one_may_have_twice_its_part():
     halves = [replace(one, symbol=SYMBOLS[n // 2 % 2]) for n, one in enumerate(trades())]
     uneven = paid(halves, [LOST if n % 2 else 45.0 - 20 * (n // 2 % 2) for n in range(TRADES)])
 
-    assert kinds(run(uneven, held=two)) == []
-    alone = {"A": two["A"]}
-    assert kinds(run([replace(one, symbol="A") for one in trades()], held=alone)) == []
+    assert kinds(run(uneven, held=two, members=members("A", "B"))) == []
+    alone, own = {"A": two["A"]}, members("A")
+    made = [replace(one, symbol="A") for one in trades()]
+    assert kinds(run(made, held=alone, members=own)) == []
 
 
 def test_the_bundled_sample_is_named_even_when_a_symbol_is_gone():
-    found = lint(run(source=f"a vendor; {sample.SOURCE}"))
+    found = lint(run(source=f"a vendor; {sample.SOURCE}", members=None))
 
     assert [one.kind for one in found] == ["survivorship"]
     assert "bundled sample" in found[0].sentence
@@ -448,7 +460,7 @@ def test_a_set_beside_those_planned_has_no_neighbours():
 def test_the_gravest_comes_first_and_the_universe_last():
     made = paid(trades(10), [500.0, *[-1.0] * 9])
 
-    found = kinds(run(made, held=universe(gone=0)))
+    found = kinds(run(made, members=None))
 
     assert found[0] == "too few trades"
     assert found[-1] == "survivorship"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from iverson.errors import ConfigError, MissingBars
 from iverson.market.bars import Bars
+from iverson.market.universe import Universe
 from iverson.research.overfitting import random_entry
 from iverson.research.random_entry import _places
 from iverson.research.random_entry_replay import replay, session_prices
@@ -240,3 +241,21 @@ MARKET = random_walk(np.random.default_rng(6), 30)
 def test_what_cannot_be_compared_is_refused(trades, wishes, error, words):
     with pytest.raises(error, match=words):
         over(MARKET, trades, **wishes)
+
+
+def test_entries_are_drawn_while_the_symbol_is_a_member():
+    """It rises before it belongs and stands still afterwards: nobody could have had the rise."""
+    rise, still = 30, 20
+    market = bars(" ".join(str(100 + 5 * n) for n in range(rise)) + f" {95 + 5 * rise}" * still)
+    day = [date.fromisoformat(str(one)) for one in market.session]
+    trades = [trade_of(market, rise + 5, 1)]
+    member = Universe(membership=[(market.symbol, day[rise], None)])
+
+    everywhere, inside = over(market, trades), over(market, trades, universe=member)
+
+    assert everywhere.null.max() > 0.0
+    assert np.ptp(inside.null) == pytest.approx(0.0)  # what its costs leave, wherever it is
+    assert inside.actual == pytest.approx(inside.null[0])
+    assert over(market, trades, universe=Universe([market.symbol])).null.tolist() == (
+        everywhere.null.tolist()
+    )

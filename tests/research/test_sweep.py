@@ -333,7 +333,8 @@ def test_faulty_signal_is_the_engines_sentence(prepared: Prepared) -> None:
 def test_kernel_knows_every_setting() -> None:
     """A new setting has to be taught to the kernel, or refused by `explain`."""
     parts = {
-        Setup: "strategy rules sizing costs cash params through_ticks volume_share reading",
+        Setup: "strategy rules sizing costs cash params through_ticks volume_share reading"
+        " universe",
         RiskSizing: "risk notional volume volume_sessions",
     }
     for part, names in parts.items():
