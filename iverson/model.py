@@ -254,3 +254,23 @@ class Bracket:
     target: float | None
     max_sessions: int | None
     valid_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is about to be sent to a broker, written down before it is: one POST, by name.
+
+    `name` is the client order id, the same in every process for the same decision (`key`, `leg`,
+    `attempt`); `body` the request as canonical JSON. After `valid_until` it is not sent any more
+    (None: exits and stops have no end).
+    """
+
+    at: datetime
+    session: date
+    name: str
+    key: str
+    symbol: str
+    leg: Leg
+    attempt: int
+    body: str
+    valid_until: datetime | None = None

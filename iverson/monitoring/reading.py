@@ -49,6 +49,10 @@ class Reading:
         """
         return self._frame("verdict", where)
 
+    def intents(self, **where: Unpack[Where]) -> pd.DataFrame:
+        """Read what was written down before it was sent; columns of `Intent`."""
+        return self._frame("intent", where)
+
     def orders(self, **where: Unpack[Where]) -> pd.DataFrame:
         """Read the order events; columns of `OrderEvent`."""
         return self._frame("order", where)

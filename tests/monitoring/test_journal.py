@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from iverson.book import Halt
 from iverson.errors import DataError, IversonError
-from iverson.model import CashFlow, Denial, Fill, OrderEvent, Signal, Stage, Trade, Verdict
+from iverson.model import CashFlow, Denial, Fill, Intent, OrderEvent, Signal, Stage, Trade, Verdict
 from iverson.monitoring import journal as module
 from iverson.monitoring.chain import GENESIS, Head, verify_json_lines
 from iverson.monitoring.codec import build
@@ -49,6 +49,7 @@ VALUES: tuple[Value, ...] = (
     Release(AT, DAY, "daily loss", "looked at it"),
     FoldRow(1, DAY, DAY, DAY, DAY, {"period": 7}, 9, 0.2, math.nan),
     TrialRow(AT, "mine:Rsi", "c0de", "c0nd", "da7a", {"period": 7}, DAY, DAY, 9, 0.2, 0.5, "eJwD"),
+    Intent(AT, DAY, "iv1-a", "AAPL-1", "AAPL", "entry", 1, '{"qty":"40"}', None),
     Note(AT, "hello", "AAPL"),
 )  # fmt: skip
 
