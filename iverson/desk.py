@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from iverson.book import Book, Position
+from iverson.book import Book, Halt, Position
 from iverson.errors import ConfigError
 from iverson.execution.account import Account
 from iverson.execution.bracket import on_grid
@@ -119,6 +119,16 @@ class Desk:
             order.addinfo(verdict=verdict)
         return int(verdict.size)
 
+    def halt(self, rule: str, reason: str) -> None:
+        """Refuse entries until a person releases it: the books or the broker are in doubt."""
+        if self.now is None or any(halt.rule == rule for halt in self.book().halts):
+            return
+        halt = Halt(rule, reason, since=self.now.at, latched=True)
+        self.account.add(halt)
+        self.record.add(halt)
+        self._withdraw_entries()
+        self._book = None
+
     def _withdraw_entries(self) -> None:
         for group in list(self.broker.groups.values()):
             if group.waiting and "verdict" in group.entry.info:
@@ -138,7 +148,18 @@ class Desk:
         for group in self.broker.groups.values():
             if group.held:
                 groups.setdefault(group.data, []).append(group)
-        return {
+        foreign = {
+            one.symbol: Position(
+                symbol=one.symbol,
+                size=int(one.size),
+                price=one.price,
+                mark=one.mark,
+                stop=math.nan,
+                entry_session=self.now.session,
+            )
+            for one in getattr(self.broker, "foreign", ())  # not ours, but they take their slots
+        }
+        return foreign | {
             data._name: Position(
                 symbol=data._name,
                 size=position.size,

@@ -9,7 +9,17 @@ from operator import attrgetter
 from typing import Any, Literal, get_args
 
 from iverson.book import Halt
-from iverson.model import CashFlow, Fill, Intent, OrderEvent, Signal, Trade, Verdict
+from iverson.model import (
+    Answer,
+    CashFlow,
+    Execution,
+    Fill,
+    Intent,
+    OrderEvent,
+    Signal,
+    Trade,
+    Verdict,
+)
 from iverson.monitoring.record import EquityRow, FoldRow, Note, Release, RunRow, TrialRow
 
 Value = (
@@ -17,6 +27,8 @@ Value = (
     | Signal
     | Verdict
     | Intent
+    | Answer
+    | Execution
     | OrderEvent
     | Fill
     | CashFlow
@@ -33,6 +45,8 @@ Kind = Literal[
     "signal",
     "verdict",
     "intent",
+    "answer",
+    "execution",
     "order",
     "fill",
     "cash_flow",
@@ -71,6 +85,8 @@ _STAMPS: dict[Kind, Callable[[Any], Stamps]] = {
     "signal": attrgetter("at", "session", "symbol"),
     "verdict": attrgetter("signal.at", "signal.session", "signal.symbol"),
     "intent": attrgetter("at", "session", "symbol"),
+    "answer": attrgetter("at", "session", "symbol"),
+    "execution": attrgetter("at", "session", "symbol"),
     "order": attrgetter("at", "session", "symbol"),
     "fill": attrgetter("at", "session", "symbol"),
     "cash_flow": attrgetter("at", "session", "symbol"),

@@ -43,8 +43,8 @@ class Reply:
         return str(said or self.error or f"HTTP {self.status}")
 
 
-def outcome_of_order(reply: Reply, name: str) -> Outcome:
-    """Judge the answer to a POST of the order with this client id.
+def outcome_of_order(reply: Reply, name: str, *, replaces: bool = False) -> Outcome:
+    """Judge the answer to a POST (with `replaces`: a PATCH) of the order with this client id.
 
     "look": refused in a way that is also the answer to a name already used, so the order may be
     there. "keys": the keys are not accepted. "limited": not taken, certainly; the same may be sent
@@ -58,8 +58,8 @@ def outcome_of_order(reply: Reply, name: str) -> Outcome:
         return "keys"
     if reply.status == 429:
         return "limited"
-    if reply.status == 409 or (reply.status == 422 and reply.code == _DUPLICATE):
-        return "look"
+    if reply.status == 409 or (reply.status == 422 and (replaces or reply.code == _DUPLICATE)):
+        return "look"  # an order that was re-priced already refuses to be so again
     if reply.status in (400, 403, 404, 422) and reply.code is not None:
         return "rejected"
     return "unknown"

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The order protocol: at most one order per decision, whatever the network says.
 
+A re-pricing goes the same way: Alpaca makes a new order of it, with a name of its own.
+
     DECIDED -> intent on the disk -> POST -> accepted | rejected | abandoned
                                        `-> doubt -> look at the venue by name -> accepted
                                                                              `-> not there -> POST
@@ -71,10 +73,10 @@ class Placing:
                 return found if isinstance(found, Placed) else _accepted(found, 0)
         posts, reason = 0, "its time was over"
         while posts < MOST_POSTS and self._in_time(intent):
-            reply = self.caller.call("POST", "/orders", json.loads(intent.body))
+            reply = self._send(intent)
             posts += 1
             reason = reply.words
-            outcome = outcome_of_order(reply, intent.name)
+            outcome = outcome_of_order(reply, intent.name, replaces=bool(intent.replaces))
             if outcome == "accepted":
                 return _accepted(order_state(reply.body), posts)
             if outcome == "rejected":
@@ -111,6 +113,12 @@ class Placing:
                 return Placed("keys", reply.words, 0)
             answered = answered or reply.status == 404
         return None if answered else Placed("abandoned", "the venue does not answer", 0)
+
+    def _send(self, intent: Intent) -> Reply:
+        body = json.loads(intent.body)
+        if intent.replaces:
+            return self.caller.call("PATCH", f"/orders/{intent.replaces}", body)
+        return self.caller.call("POST", "/orders", body)
 
     def _in_time(self, intent: Intent) -> bool:
         return intent.valid_until is None or self.clock() <= intent.valid_until
