@@ -76,6 +76,8 @@ def _adopt(broker: Any, one: OpenGroup, data: Any) -> None:
         if state is not None:
             broker.tracking.add(_leg(group, order, leg, state))
     broker.groups[entry.ref] = group
+    if one.bracket is not None:
+        broker.exits.expect(group, one.entered, one.bracket.max_sessions)
 
 
 def _leg(group: Group, order: Any, leg: Any, state: OrderState) -> Tracked:

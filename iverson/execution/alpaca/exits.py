@@ -18,6 +18,7 @@ from iverson.execution.alpaca import sending
 from iverson.execution.alpaca.protocol import Placed
 from iverson.execution.alpaca.tracking import Tracked
 from iverson.execution.alpaca.wire import order_body, price_text
+from iverson.execution.bracket import exit_at_close
 from iverson.execution.groups import Group
 from iverson.market.calendar import new_york
 from iverson.market.moments import moment
@@ -45,6 +46,7 @@ class Exits:
         self.broker = broker
         self._leaving: dict[int, Leaving] = {}  # by the entry's ref
         self._attempts: dict[tuple[int, str], int] = {}
+        self._expected: dict[int, tuple[Group, datetime]] = {}
 
     def schedule(self, group: Group, order: Any) -> None:
         """Take a leg that leaves by itself: at once, or before the close of the session it is in.
@@ -58,6 +60,13 @@ class Exits:
             due = self._before_close(_coming_session(self.broker.p.store.clock()))
         self._leaving[group.entry.ref] = Leaving(group, order, due)
 
+    def expect(self, group: Group, entered: Any, sessions: int | None) -> None:
+        """Leave a group that was taken over in its last session, even if nobody decides again."""
+        if sessions is None or entered is None:
+            return
+        last = new_york().offset(moment(entered).session, sessions)
+        self._expected[group.entry.ref] = (group, self._before_close(last))
+
     def leaving(self, group: Group) -> bool:
         """Whether a position is past its protection: its shares are being freed or sold."""
         one = self._leaving.get(group.entry.ref)
@@ -70,6 +79,12 @@ class Exits:
     def step(self) -> None:
         """Go on with every exit that is due."""
         now = self.broker.p.store.clock()
+        for ref, (group, due) in list(self._expected.items()):
+            if now >= due or not group.held:
+                del self._expected[ref]
+                if group.held and ref not in self._leaving:
+                    trader = self.broker.cerebro.runningstrats[0]
+                    exit_at_close(trader, group.data, group.entry, size=group.held, immediate=True)
         for one in list(self._leaving.values()):
             if not one.group.held or one.busy:
                 continue
