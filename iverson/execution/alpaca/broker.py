@@ -87,6 +87,7 @@ class AlpacaBroker(HearingBroker):
         self.exits.step()
         self.protection.step()
         store.poll(self)
+        store.worker.drain()  # what was asked just now may have been answered at once
         self._get_value()
 
     def stop(self) -> None:
@@ -194,7 +195,11 @@ class AlpacaBroker(HearingBroker):
             at = self._decided_of(entry)
             entry.addinfo(key=f"{entry.data._name}-{at:%Y%m%dT%H%M%S}-plain-{self._plain}")
 
-    def _decided(self, entry: Any) -> datetime:
+    def decided(self, group: Group) -> datetime:
+        """Return the instant of the bar on which a group was decided."""
+        return self._decided_of(group.entry)
+
+    def _decided_of(self, entry: Any) -> datetime:
         """Return the instant of the bar on which an entry was decided."""
         verdict = entry.info.get("verdict")
         if verdict is not None:

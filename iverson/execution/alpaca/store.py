@@ -45,6 +45,7 @@ from iverson.model import Intent
 
 FILLS_BEFORE = timedelta(days=1)  # before the oldest open decision
 SETTLE_SECONDS = 30.0
+WORD_TRIES, WORD_SECONDS = 40, 0.25  # how long the venue's word on a cancel is waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,8 @@ class AlpacaStore:
         """Reconcile and return what is open; problems become halts, missed fills are noted."""
         account = self.account = self.venue.account()
         found = self._reconcile()
+        if self._withdraw_overdue(found):
+            found = self._reconcile()
         for execution in found.missed:
             self.note(execution)
         for order_id in found.sweep:
@@ -146,6 +149,29 @@ class AlpacaStore:
             Shown(shown, self.venue.fills(since), self.venue.holdings(), self.venue.open_orders()),
             Reading(calendar.session_of, number_of, is_ours),
         )
+
+    def _withdraw_overdue(self, found: Reconciled) -> bool:
+        """Cancel entries whose time is over and wait for the venue's word; whether there were any.
+
+        Before anything is decided: an entry that has ended gives its slot and its money back.
+        """
+        overdue = [
+            group.entry.id
+            for group in found.groups
+            if group.entry is not None
+            and group.entry.alive
+            and group.bracket is not None
+            and group.bracket.valid_until <= self.clock()
+        ]
+        for order_id in overdue:
+            self.venue.cancel(order_id)
+        for order_id in overdue:
+            for _ in range(WORD_TRIES):
+                state = self.venue.order(order_id)
+                if state is None or not state.alive:
+                    break
+                self.pause(WORD_SECONDS)
+        return bool(overdue)
 
     def _followed(self, order: OrderState | None) -> OrderState | None:
         """Return an order with its legs as they are now, those that were re-priced included."""
