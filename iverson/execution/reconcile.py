@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from iverson.execution.bracket import make_bracket
-from iverson.model import Bracket, Execution, Fill, Intent, Side, Verdict
+from iverson.model import Bracket, Execution, Fill, Intent, OrderEvent, Side, Verdict
 
 NEAR = 1e-6  # shares
 
@@ -52,11 +52,17 @@ class OpenGroup:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What our journal says, each in the order in which it happened."""
+    """What our journal says of decisions that may be open, each in the order in which it happened.
+
+    `verdicts` has the approved ones; `names` the client ids of every intent there ever was; `told`
+    the orders (decision and leg) whose end is journaled.
+    """
 
     intents: Sequence[Intent] = ()
     executions: Sequence[Execution] = ()
     verdicts: Sequence[Verdict] = ()
+    names: frozenset[str] = frozenset()
+    told: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +80,11 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What follows: groups to go on with, executions to note, orders to cancel, what is wrong."""
+    """What follows: groups to go on with, what to note, orders to cancel, what is wrong."""
 
     groups: tuple[OpenGroup, ...] = ()
     missed: tuple[Execution, ...] = ()
+    ended: tuple[OrderEvent, ...] = ()
     sweep: tuple[str, ...] = ()
     foreign: tuple[Any, ...] = ()
     problems: tuple[str, ...] = ()
@@ -105,13 +112,14 @@ def reconcile(written: Written, shown: Shown, reading: Reading) -> Reconciled:
         fills[row.order_id].append(row)
     verdicts = {_key(one): one for one in written.verdicts if one.approved}
 
-    groups, missed, sweep = [], [], []
+    groups, missed, ended, sweep = [], [], [], []
     known: set[str] = set()
     for key, several in intents.items():
         decision = _Decision(key, several, _orders(several, shown.orders), verdicts.get(key))
         known.update(decision.orders)
         late = decision.missed(booked[key], fills, reading)
         missed += late
+        ended += decision.ended(written.told, reading)
         group = decision.group([*booked[key], *late], shown.orders, reading)
         if group is not None:
             groups.append(group)
@@ -119,7 +127,9 @@ def reconcile(written: Written, shown: Shown, reading: Reading) -> Reconciled:
             sweep += decision.standing
     foreign, wrong = _positions(groups, shown.holdings)
     problems = [*_orphans(shown.working, known, reading), *wrong]
-    return Reconciled(tuple(groups), tuple(missed), tuple(sweep), tuple(foreign), tuple(problems))
+    return Reconciled(
+        tuple(groups), tuple(missed), tuple(ended), tuple(sweep), tuple(foreign), tuple(problems)
+    )
 
 
 def unbooked(executions: Iterable[Execution], fills: Iterable[Fill]) -> list[Execution]:
@@ -174,6 +184,30 @@ class _Decision:
                         )
                     )  # fmt: skip
         return sorted(late, key=lambda one: one.at)
+
+    def ended(self, told: frozenset[str], reading: Reading) -> list[OrderEvent]:
+        """Return how its orders ended, as far as nobody has noted it."""
+        found = {}
+        for leg, one in self.orders.values():
+            name = f"{self.key}-{leg.replace(' ', '-')}"
+            if one.alive or name in told or one.meaning == "replaced":
+                continue
+            at = one.ended_at or self.intents[0].at
+            until = self.intents[0].valid_until
+            overdue = leg == "entry" and until is not None and until <= at
+            found[name] = OrderEvent(
+                at=at,
+                session=reading.session_of(at),
+                order_id=name,
+                symbol=one.symbol,
+                side=one.side,
+                leg=leg,  # type: ignore[arg-type]  # a Leg by its kind
+                kind=one.kind,
+                status="expired" if overdue and one.meaning == "canceled" else one.meaning,
+                size=one.size,
+                price=float(one.limit or one.stop or math.nan),
+            )
+        return list(found.values())
 
     def group(
         self, executions: Sequence[Execution], shown: Mapping[str, Any], reading: Reading

@@ -67,7 +67,7 @@ def wake(
 
     alpaca = store(memory.written, note)
     warm_up = warm_up_bars(setup.strategy, setup.params, tuple(prepared.feeds))
-    windows = windows_of(prepared, session, session, warm_up)
+    windows = windows_of(prepared, memory.first or session, session, warm_up)
     newest = max(prepared.feeds[symbol].bars.at[rows][-1] for symbol, rows in windows.items())
     at = newest.astype("datetime64[us]").item().replace(tzinfo=UTC)
     acts = memory.decided is None or memory.decided < at

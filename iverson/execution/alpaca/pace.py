@@ -29,16 +29,26 @@ SHARE = {Priority.CANCEL: 190, Priority.EXIT: 180, Priority.ENTRY: 160, Priority
 class Pace:
     """Counts the requests of the last minute and waits until one more is allowed.
 
-    `monotonic` gives seconds that never go back, `pause` waits for some.
+    `monotonic` gives seconds that never go back, `pause` waits for some. `limited` False counts
+    nothing: for an exchange of one's own.
     """
 
-    def __init__(self, monotonic: Callable[[], float], pause: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        monotonic: Callable[[], float],
+        pause: Callable[[float], None],
+        *,
+        limited: bool = True,
+    ) -> None:
         self._monotonic = monotonic
         self._pause = pause
+        self._limited = limited
         self._made: deque[float] = deque()
 
     def wait(self, priority: Priority) -> None:
         """Wait until a request of this priority may be made, and count it."""
+        if not self._limited:
+            return
         while (seconds := self._until_free(priority)) > 0:
             self._pause(seconds)
         self._made.append(self._monotonic())

@@ -62,6 +62,7 @@ class OrderState:
     stop: float | None = None
     submitted_at: datetime | None = None
     expires_at: datetime | None = None
+    ended_at: datetime | None = None
     replaces: str | None = None
     replaced_by: str | None = None
     legs: tuple[OrderState, ...] = ()
@@ -133,6 +134,9 @@ class Standing:
     blocks: tuple[str, ...] = field(default=())
 
 
+_ENDS = ("filled_at", "canceled_at", "expired_at", "failed_at", "replaced_at", "updated_at")
+
+
 def order_state(raw: Mapping[str, Any]) -> OrderState:
     """Read an order; `OutOfSync` when it lacks what makes it one."""
     try:
@@ -150,6 +154,7 @@ def order_state(raw: Mapping[str, Any]) -> OrderState:
             stop=_optional(raw.get("stop_price")),
             submitted_at=instant(raw.get("submitted_at")),
             expires_at=instant(raw.get("expires_at")),
+            ended_at=instant(next((raw[name] for name in _ENDS if raw.get(name)), None)),
             replaces=raw.get("replaces"),
             replaced_by=raw.get("replaced_by"),
             legs=tuple(order_state(leg) for leg in raw.get("legs") or ()),

@@ -70,6 +70,7 @@ class AlpacaStore:
     clock: the venue's time. monotonic, pause: seconds, and waiting for some.
     poll_seconds: how often open orders are compared with the venue's.
     costs: fees that the venue will charge, for our own books; none on paper.
+    limited: whether to keep below Alpaca's limit of requests.
     """
 
     def __init__(
@@ -90,13 +91,14 @@ class AlpacaStore:
         pause: Callable[[float], None] = time.sleep,
         poll_seconds: float = 60.0,
         costs: Costs | None = None,
+        limited: bool = True,
     ) -> None:
         if rest is None and not (key and secret):
             raise ConfigError("AlpacaStore needs the account's key and secret")
         self.rest = Rest(key, secret, paper=paper, url=url) if rest is None else rest
         self.clock = clock
         self.pause = pause
-        self.venue = Venue(self.rest, Pace(monotonic, pause), clock, pause)
+        self.venue = Venue(self.rest, Pace(monotonic, pause, limited=limited), clock, pause)
         self.worker: Worker = Threaded() if threaded else Inline()
         self.written = written or Written()
         self.note = note or _nowhere
@@ -106,7 +108,7 @@ class AlpacaStore:
         self.poll_seconds = poll_seconds
         self.account: Standing | None = None
         self._updates: deque[Update] = deque()
-        self._names = {intent.name for intent in self.written.intents}
+        self._names = set(self.written.names)
         self._refreshing: set[int] = set()
         self._polled: datetime | None = None
 
@@ -122,8 +124,8 @@ class AlpacaStore:
         found = self._reconcile()
         if self._withdraw_overdue(found):
             found = self._reconcile()
-        for execution in found.missed:
-            self.note(execution)
+        for value in (*found.missed, *found.ended):
+            self.note(value)
         for order_id in found.sweep:
             self.venue.cancel(order_id)
         for problem in found.problems:
