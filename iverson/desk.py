@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from iverson.book import Book, Halt, Position
@@ -28,18 +28,27 @@ from iverson.risk.gate import Gate, denied
 class Desk:
     """One run's meeting place; made by whoever starts the run, handed to broker and strategy.
 
-    Sessions before `first` are warm-up: nothing trades and nothing is noted. On `last` no entry
-    is made, because no bar is left to fill it.
+    Sessions before `first` are warm-up: nothing trades and nothing is noted; so are bars up to
+    `after`, where only a newer one counts. On `last` no entry is made, because no bar is left to
+    fill it.
     """
 
     def __init__(
-        self, *, gate: Gate, account: Account, record: Record, first: date, last: date
+        self,
+        *,
+        gate: Gate,
+        account: Account,
+        record: Record,
+        first: date,
+        last: date,
+        after: datetime | None = None,
     ) -> None:
         self.gate = gate
         self.account = account
         self.record = record
         self.first = first
         self.last = last
+        self.after = after
         self.broker: Any = None
         self.now: Moment | None = None
         self._book: Book | None = None
@@ -59,7 +68,7 @@ class Desk:
         self.now = moment(number)
         self._book = None
         at, session, _ = self.now
-        if session < self.first:
+        if session < self.first or (self.after is not None and at <= self.after):
             return False
         for halt, reason in self.account.mark(at, session, self.broker.getvalue()):
             self.record.add(Release(at, session, halt.rule, reason))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import backtrader as bt
@@ -24,11 +24,12 @@ from iverson.model import Execution, Fill
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import Record
 from iverson.monitoring.recorder import Recorder
-from iverson.monitoring.trades import TradeBuilder
 from iverson.research.backtest import Prepared, Setup, warm_up_bars, windows_of
 from iverson.research.failures import blamed
 from iverson.risk.gate import Gate
 from iverson.stages.memory import JournaledRecord, Memory, remember
+
+StoreMaker = Callable[[Written, Callable[[Any], None]], AlpacaStore]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def wake(
     prepared: Prepared,
     *,
     session: date,
-    store: Callable[[Written, Callable[[Any], None]], AlpacaStore],
+    store: StoreMaker,
     journal: Journal,
     run: str,
 ) -> Woke:
@@ -80,20 +81,20 @@ def wake(
         record=record,
         first=session if acts else never,
         last=never,
+        after=at - timedelta(microseconds=1),
     )
     broker = alpaca.getbroker()
     broker.desk = desk
     broker.carried_from = float(bt.date2num(at.replace(tzinfo=None)))
     desk.broker = broker
-    builder = memory.builder
-    _catch_up(memory, record, builder)
+    catch_up(memory, record)
 
     cerebro = LeanCerebro(stdstats=False, quicknotify=False)
     cerebro.setbroker(broker)
     for symbol, rows in windows.items():
         cerebro.adddata(prepared.feeds[symbol].data(rows), name=symbol)
     since = broker.carried_from if acts else float("inf")
-    cerebro.addanalyzer(Recorder, record=record, builder=builder, since=since)
+    cerebro.addanalyzer(Recorder, record=record, builder=memory.builder, since=since)
     cerebro.addstrategy(setup.strategy, desk=desk, **setup.params)
     with blamed(setup.strategy, setup.params):
         (strategy,) = cerebro.run()
@@ -103,12 +104,12 @@ def wake(
     return Woke(at, session, acts, record, alpaca.problems)
 
 
-def _catch_up(memory: Memory, record: Record, builder: TradeBuilder) -> None:
+def catch_up(memory: Memory, record: Record) -> None:
     """Note the fills, and the trades they end, that an ended process could not note any more."""
     for one in memory.unbooked:
         fill = fill_of(one)
         record.add(fill)
-        trade = builder.add(fill, None)
+        trade = memory.builder.add(fill, None)
         if trade is not None:
             record.add(trade)
 

@@ -20,6 +20,7 @@ from iverson.execution.alpaca.tracking import Tracked
 from iverson.execution.alpaca.wire import order_body, price_text
 from iverson.execution.bracket import exit_at_close
 from iverson.execution.groups import Group
+from iverson.execution.ticks import tick_size
 from iverson.market.calendar import new_york
 from iverson.market.moments import moment
 
@@ -123,12 +124,15 @@ class Exits:
         buy = one.order.isbuy()
         collar = broker.p.collar * one.tries
         price = sending.marketable(broker.mark(one.group.data), collar, buy=buy)
+        price = _beyond_stop(price, one.group.stop_price, buy=buy)
         body = {"limit_price": price_text(price, up=buy)}
         intent = self._intent(one, body, replaces=tracked.id)
 
         def answered(placed: Placed) -> None:
             one.busy = False
             if placed.order is None:
+                if placed.ending == "rejected":
+                    one.tries = broker.p.exit_tries  # it will be so again
                 broker.p.store.refresh(broker, one.group)  # perhaps it has filled meanwhile
                 return
             tracked.ended = True
@@ -190,6 +194,17 @@ class Exits:
         attempt = self.broker.p.store.next_attempt(one.group.entry, leg, attempt)
         self._attempts[place] = attempt
         return self.broker.intent_for(one.group, leg, attempt, body, replaces=replaces)
+
+
+def _beyond_stop(price: float, stop: float | None, *, buy: bool) -> float:
+    """Keep an offer a tick on the winning side of the stop, as Alpaca demands of a bracket.
+
+    The market is there too, or the stop would have been triggered: it still takes the offer.
+    """
+    if stop is None:
+        return price
+    tick = tick_size(stop)
+    return min(price, stop - tick) if buy else max(price, stop + tick)
 
 
 def _coming_session(at: datetime) -> Any:

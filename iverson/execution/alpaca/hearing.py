@@ -69,7 +69,8 @@ class HearingBroker(BracketBroker):
         """Learn an order of a group that the venue shows and nobody has named yet."""
         tracked = self.tracking.find(state.id, state.name)
         if tracked is None:
-            if state.replaces and (before := self.tracking.find(state.replaces)) is not None:
+            before = self.tracking.find(state.replaces) if state.replaces else None
+            if before is not None and not before.ended:
                 self.tracking.identify(before, state.id)
         elif not tracked.id:
             self.accepted(group, state)
@@ -131,9 +132,12 @@ class HearingBroker(BracketBroker):
         if meaning == "unknown":
             self.halt("unknown status", f"{state.symbol}: order {state.id} is {state.status!r}")
         elif meaning == "replaced":
-            if state.replaced_by:
+            # A target may be "replaced" by the stop that was triggered: that one is known already.
+            if state.replaced_by and self.tracking.find(state.replaced_by) is None:
                 self.tracking.identify(tracked, state.replaced_by)
                 self.p.store.refresh(self, tracked.group)
+            elif tracked.id == state.id:
+                tracked.ended = True
         elif meaning in ("working", "partial"):
             tracked.working = True
             tracked.size = state.size if state.size > 0 else tracked.size
