@@ -72,7 +72,7 @@ def rehearse_minutes(
     start = calendar.open_at(sessions[0].item()) - timedelta(minutes=30)
     end = calendar.close_at(sessions[-1].item())
     past = {symbol: _until(one, start) for symbol, one in bars.items()}
-    length = minutes(next(iter(bars.values())).interval)
+    length = minutes(next(iter(bars.values())).interval) or 1
     run = run_name(Stage.REHEARSE, system)
     alarms: list[tuple[datetime, str, str]] = []
     hub = SteppedHub(
