@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from iverson.execution.bracket import make_bracket
+from iverson.execution.bracket import key_of, make_bracket
 from iverson.model import Bracket, Execution, Fill, Intent, OrderEvent, Side, Verdict
 
 NEAR = 1e-6  # shares
@@ -110,7 +110,7 @@ def reconcile(written: Written, shown: Shown, reading: Reading) -> Reconciled:
     fills: dict[str, list[Any]] = defaultdict(list)
     for row in shown.fills:
         fills[row.order_id].append(row)
-    verdicts = {_key(one): one for one in written.verdicts if one.approved}
+    verdicts = {key_of(one.signal): one for one in written.verdicts if one.approved}
 
     groups, missed, ended, sweep = [], [], [], []
     known: set[str] = set()
@@ -281,10 +281,6 @@ def _limit(entry: Any, signal: Any, paid: float, filled: int) -> float:
 def _price(leg: Any, field: str, planned: float | None) -> float | None:
     shown = None if leg is None else getattr(leg, field)
     return planned if shown is None else float(shown)
-
-
-def _key(verdict: Verdict) -> str:
-    return make_bracket(verdict, valid_until=verdict.signal.at).key
 
 
 def _bracket(verdict: Verdict, first: Intent) -> Bracket:
