@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from iverson.book import Book, Position
+from iverson.book import Book, Halt, Position
 from iverson.errors import ConfigError
 from iverson.execution.account import Account
 from iverson.execution.bracket import on_grid
@@ -28,8 +28,9 @@ from iverson.risk.gate import Gate, denied
 class Desk:
     """One run's meeting place; made by whoever starts the run, handed to broker and strategy.
 
-    Sessions before `first` are warm-up: nothing trades and nothing is noted. On `last` no entry
-    is made by daily bars, because none is left to fill it; `within` sessions there are.
+    Sessions before `first` are warm-up: nothing trades and nothing is noted; so are bars up to
+    `after`, where only a newer one counts. On `last` no entry is made by daily bars, because none
+    is left to fill it; `within` sessions there are.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Desk:
         first: date,
         last: date,
         within: bool = False,
+        after: datetime | None = None,
     ) -> None:
         self.gate = gate
         self.account = account
@@ -48,6 +50,7 @@ class Desk:
         self.first = first
         self.last = last
         self.within = within
+        self.after = after
         self.broker: Any = None
         self.now: Moment | None = None
         self._book: Book | None = None
@@ -71,7 +74,7 @@ class Desk:
         self.now = moment(number)
         self._book = None
         at, session, _ = self.now
-        if session < self.first:
+        if session < self.first or (self.after is not None and at <= self.after):
             return False
         for halt, reason in self.account.mark(at, session, self.broker.getvalue()):
             self.record.add(Release(at, session, halt.rule, reason))
@@ -133,6 +136,16 @@ class Desk:
             order.addinfo(verdict=verdict)
         return int(verdict.size)
 
+    def halt(self, rule: str, reason: str) -> None:
+        """Refuse entries until a person releases it: the books or the broker are in doubt."""
+        if self.now is None or any(halt.rule == rule for halt in self.book().halts):
+            return
+        halt = Halt(rule, reason, since=self.now.at, latched=True)
+        self.account.add(halt)
+        self.record.add(halt)
+        self._withdraw_entries()
+        self._book = None
+
     def _withdraw_entries(self) -> None:
         for group in list(self.broker.groups.values()):
             if group.waiting and "verdict" in group.entry.info:
@@ -152,7 +165,18 @@ class Desk:
         for group in self.broker.groups.values():
             if group.held:
                 groups.setdefault(group.data, []).append(group)
-        return {
+        foreign = {
+            one.symbol: Position(
+                symbol=one.symbol,
+                size=int(one.size),
+                price=one.price,
+                mark=one.mark,
+                stop=math.nan,
+                entry_session=self.now.session,
+            )
+            for one in getattr(self.broker, "foreign", ())  # not ours, but they take their slots
+        }
+        return foreign | {
             data._name: Position(
                 symbol=data._name,
                 size=position.size,

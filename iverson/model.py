@@ -256,3 +256,61 @@ class Bracket:
     target: float | None
     max_sessions: int | None
     valid_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is about to be sent to a venue, written down before it is: one order, by name.
+
+    `name` is the client order id, the same in every process for the same decision (`key`, `leg`,
+    `attempt`); `body` the request as canonical JSON. `replaces` is the venue's id of an order that
+    this one re-prices. After `valid_until` it is not sent any more (None: exits have no end).
+    """
+
+    at: datetime
+    session: date
+    name: str
+    key: str
+    symbol: str
+    leg: Leg
+    attempt: int
+    body: str
+    valid_until: datetime | None = None
+    replaces: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of an intent: accepted, rejected, margin, abandoned or keys.
+
+    `order` is the venue's id of what was accepted; `posts` counts the requests.
+    """
+
+    at: datetime
+    session: date
+    name: str
+    symbol: str
+    ending: str
+    reason: str = ""
+    order: str = ""
+    posts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A venue's word that shares changed hands, noted before it is booked, and booked once.
+
+    `id` is the venue's id of the order and how many of its shares are executed with this one:
+    the same execution has the same id wherever it is heard of.
+    """
+
+    at: datetime
+    session: date
+    id: str
+    order: str
+    key: str
+    symbol: str
+    side: OrderSide
+    leg: Leg
+    size: float
+    price: float

@@ -21,6 +21,10 @@ class Desk(Protocol):
         """Return the approved number of shares, 0 when denied."""
         ...
 
+    def halt(self, rule: str, reason: str) -> None:
+        """Refuse entries until a person has looked."""
+        ...
+
 
 def refusal(broker: Any, group: Group) -> int | None:
     """Return the status that refuses a new group (Rejected, Margin), None to let it in.

@@ -39,11 +39,16 @@ def on_grid(signal: Signal) -> Signal:
     )
 
 
+def key_of(signal: Signal) -> str:
+    """Name a decision: symbol, instant of its bar, side."""
+    return f"{signal.symbol}-{signal.at:%Y%m%dT%H%M}-{signal.side}"
+
+
 def make_bracket(verdict: Verdict, *, valid_until: datetime) -> Bracket:
-    """Turn an approved verdict into a bracket; the key names symbol, instant and side."""
+    """Turn an approved verdict into a bracket, named by its decision."""
     signal = verdict.signal
     return Bracket(
-        key=f"{signal.symbol}-{signal.at:%Y%m%dT%H%M}-{signal.side}",
+        key=key_of(signal),
         symbol=signal.symbol,
         side=signal.side,
         size=verdict.size,

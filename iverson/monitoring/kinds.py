@@ -9,13 +9,26 @@ from operator import attrgetter
 from typing import Any, Literal, get_args
 
 from iverson.book import Halt
-from iverson.model import CashFlow, Fill, OrderEvent, Signal, Trade, Verdict
+from iverson.model import (
+    Answer,
+    CashFlow,
+    Execution,
+    Fill,
+    Intent,
+    OrderEvent,
+    Signal,
+    Trade,
+    Verdict,
+)
 from iverson.monitoring.record import EquityRow, FoldRow, Note, Release, RunRow, TrialRow
 
 Value = (
     RunRow
     | Signal
     | Verdict
+    | Intent
+    | Answer
+    | Execution
     | OrderEvent
     | Fill
     | CashFlow
@@ -31,6 +44,9 @@ Kind = Literal[
     "run",
     "signal",
     "verdict",
+    "intent",
+    "answer",
+    "execution",
     "order",
     "fill",
     "cash_flow",
@@ -68,6 +84,9 @@ _STAMPS: dict[Kind, Callable[[Any], Stamps]] = {
     "run": lambda row: (row.at, None, None),
     "signal": attrgetter("at", "session", "symbol"),
     "verdict": attrgetter("signal.at", "signal.session", "signal.symbol"),
+    "intent": attrgetter("at", "session", "symbol"),
+    "answer": attrgetter("at", "session", "symbol"),
+    "execution": attrgetter("at", "session", "symbol"),
     "order": attrgetter("at", "session", "symbol"),
     "fill": attrgetter("at", "session", "symbol"),
     "cash_flow": attrgetter("at", "session", "symbol"),

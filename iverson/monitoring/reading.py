@@ -60,6 +60,18 @@ class Reading:
         """
         return self._frame("verdict", where)
 
+    def intents(self, **where: Unpack[Where]) -> pd.DataFrame:
+        """Read what was written down before it was sent; columns of `Intent`."""
+        return self._frame("intent", where)
+
+    def answers(self, **where: Unpack[Where]) -> pd.DataFrame:
+        """Read what became of the intents; columns of `Answer`."""
+        return self._frame("answer", where)
+
+    def executions(self, **where: Unpack[Where]) -> pd.DataFrame:
+        """Read the venue's words on fills; columns of `Execution`."""
+        return self._frame("execution", where)
+
     def orders(self, **where: Unpack[Where]) -> pd.DataFrame:
         """Read the order events; columns of `OrderEvent`."""
         return self._frame("order", where)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def journal_run(run: Run, path: Path | str) -> str:
     """Append a backtest to a journal, whole or not at all; return the name of the run."""
-    row = _run_row(run.setup, run.passport, Stage.BACKTEST, run.start, seed=None)
+    row = run_row(run.setup, run.passport, Stage.BACKTEST, run.start, seed=None)
     return _append(path, row, run.record.values)
 
 
@@ -46,7 +46,7 @@ def journal_walk_forward(result: WalkForward, path: Path | str) -> str:
         "trials": result.trials,
         "sampler": plan.sampler,
     }
-    row = _run_row(
+    row = run_row(
         result.setup, result.passport, Stage.WALK_FORWARD, result.start, seed=plan.seed, **settings
     )
     searched = {name: repr(choices) for name, choices in plan.space.items()}
@@ -83,9 +83,10 @@ def _fold_rows(result: WalkForward) -> Iterator[FoldRow]:
         )
 
 
-def _run_row(
+def run_row(
     setup: Setup, passport: Any, stage: Stage, cash: float, *, seed: int | None, **settings: Any
 ) -> RunRow:
+    """Return the first row of a run: its settings, in plain values."""
     given = {**parameters_of(setup.strategy), **setup.params}
     parameters = {name: plain(value) for name, value in given.items()}
     return RunRow(

@@ -3,7 +3,9 @@
 
 Each of the three stretches takes a third of the bar's time and is straight. So every price between
 low and high is reached at a definite instant, and two orders at different prices are reached in a
-definite order. Bars tell nothing of the real way; the choice of the first extreme is a switch.
+definite order. Bars tell nothing of the real way; the choice of the first extreme is a switch, and
+so is how long before the end the close is reached: what leaves shortly before the close of a daily
+bar then leaves at its closing price.
 """
 
 from __future__ import annotations
@@ -38,18 +40,15 @@ class Path:
 
     __slots__ = ("_corners", "end", "high", "low", "start")
 
-    def __init__(self, bar: Bar, *, high_first: bool) -> None:
+    def __init__(self, bar: Bar, *, high_first: bool, early: timedelta = timedelta(0)) -> None:
         self.start, self.end = bar.start, bar.end
         prices = [on_grid(price) for price in (bar.open, bar.high, bar.low, bar.close)]
         opened, self.high, self.low, closed = prices
         first, second = (self.high, self.low) if high_first else (self.low, self.high)
         length = (bar.end - bar.start) // MICROSECOND
-        self._corners = (
-            (0, opened),
-            (length // 3, first),
-            (2 * length // 3, second),
-            (length, closed),
-        )
+        moving = length - min(early // MICROSECOND, length // 2)
+        way = [(0, opened), (moving // 3, first), (2 * moving // 3, second), (moving, closed)]
+        self._corners = (*way, (length, closed)) if moving < length else tuple(way)
 
     @property
     def open(self) -> Decimal:

@@ -232,7 +232,8 @@ class Replay:
         if tape is None:
             bar = self._bars[symbol]
             regular = self._is_regular(bar)
-            path = Path(bar, high_first=self._high_first(bar))
+            early = timedelta(seconds=self._floor.switches.close_early_seconds)
+            path = Path(bar, high_first=self._high_first(bar), early=early)
             opening = regular and self._floor.opened.get(symbol) != bar.session
             tape = self._tapes[symbol] = Tape(path, regular, opening)
             self._watch_band(symbol, path)

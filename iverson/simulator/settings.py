@@ -36,6 +36,7 @@ class Switches:
     # Chance
     seed: int = 0
     path: PathChoice = "seeded"  # which extreme of a bar comes first
+    close_early_seconds: float = 0.0  # before a bar's end its close is reached, half of it at most
 
     # Fills. Paper: marketable against the quote, no look at its size, one in ten partial.
     half_spread_bps: Decimal = Decimal(1)

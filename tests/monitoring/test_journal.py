@@ -21,7 +21,19 @@ from hypothesis import strategies as st
 
 from iverson.book import Halt
 from iverson.errors import DataError, IversonError
-from iverson.model import CashFlow, Denial, Fill, OrderEvent, Signal, Stage, Trade, Verdict
+from iverson.model import (
+    Answer,
+    CashFlow,
+    Denial,
+    Execution,
+    Fill,
+    Intent,
+    OrderEvent,
+    Signal,
+    Stage,
+    Trade,
+    Verdict,
+)
 from iverson.monitoring import journal as module
 from iverson.monitoring.chain import GENESIS, Head, verify_json_lines
 from iverson.monitoring.codec import build
@@ -49,6 +61,9 @@ VALUES: tuple[Value, ...] = (
     Release(AT, DAY, "daily loss", "looked at it"),
     FoldRow(1, DAY, DAY, DAY, DAY, {"period": 7}, 9, 0.2, math.nan),
     TrialRow(AT, "mine:Rsi", "c0de", "c0nd", "da7a", {"period": 7}, DAY, DAY, 9, 0.2, 0.5, "eJwD"),
+    Intent(AT, DAY, "iv1-a", "AAPL-1", "AAPL", "entry", 1, '{"qty":"40"}', None),
+    Answer(AT, DAY, "iv1-a", "AAPL", "accepted", "", "v-1", 1),
+    Execution(AT, DAY, "v-1:40", "v-1", "AAPL-1", "AAPL", "buy", "entry", 40.0, 100.01),
     Note(AT, "hello", "AAPL"),
 )  # fmt: skip
 

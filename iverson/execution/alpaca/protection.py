@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every filled share has a stop at the venue: seen to at each step, repaired when it has not.
+
+Alpaca's legs sleep until their entry is completely filled and die with it. So shares of an entry
+that filled in part are bare until the rest is withdrawn and they get an order of their own; so are
+shares whose leg somebody cancelled. Before a repair nothing of ours may still hold the shares.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from iverson.execution.alpaca import sending
+from iverson.execution.alpaca.protocol import Placed
+from iverson.execution.alpaca.tracking import NEAR, Tracked
+from iverson.execution.alpaca.wire import order_body, protection_body
+from iverson.execution.groups import Group
+
+
+class Protection:
+    """Watches over the groups of one broker."""
+
+    def __init__(self, broker: Any) -> None:
+        self.broker = broker
+        self._bare_since: dict[int, datetime] = {}  # by the entry's ref
+        self._attempts: dict[int, int] = {}
+        self._busy: set[int] = set()
+
+    def step(self) -> None:
+        """Look at every position; act where it is not covered."""
+        broker = self.broker
+        now = broker.p.store.clock()
+        for group in list(broker.groups.values()):
+            ref = group.entry.ref
+            if not group.held or not group.legs or ref in self._busy:
+                continue
+            if self.is_covered(group) or broker.exits.leaving(group):
+                self._bare_since.pop(ref, None)
+                continue
+            since = self._bare_since.setdefault(ref, now)
+            if group.waiting:
+                if now - since >= timedelta(seconds=broker.p.protect_seconds):
+                    tracked = broker.tracking.carrying(group.entry)
+                    if tracked is not None:
+                        broker.cancel_at_venue(tracked)
+                continue
+            self._protect(group)
+
+    def is_covered(self, group: Group) -> bool:
+        """Whether stops at the venue cover every share that is held."""
+        covered = sum(
+            one.covers
+            for one in self.broker.tracking.of(group)
+            if one.leg == "stop" and not (group.waiting and not one.working)
+        )
+        return bool(covered >= abs(group.held) - NEAR)
+
+    def _protect(self, group: Group) -> None:
+        broker, ref = self.broker, group.entry.ref
+        stop, target = sending.stop_of(group), sending.target_of(group)
+        if stop is None:
+            return  # its strategy has taken the stop away itself
+        held = [
+            one for one in broker.tracking.of(group) if one.leg in ("stop", "target") and one.covers
+        ]
+        if held:  # they hold the shares that the new order needs
+            for one in held:
+                broker.cancel_at_venue(one)
+            return
+        self._attempts[ref] = attempt = self._attempts.get(ref, 0) + 1
+        body = protection_body(
+            symbol=group.data._name,
+            size=abs(group.held),
+            side=sending.side_of(stop),
+            stop=stop.created.price,
+            target=None if target is None else target.created.price,
+            name="",
+        )
+        intent = broker.intent_for(group, "stop", attempt, body)
+        self._busy.add(ref)
+        broker.send(intent, lambda placed: self._protected(group, placed))
+
+    def _protected(self, group: Group, placed: Placed) -> None:
+        broker = self.broker
+        self._busy.discard(group.entry.ref)
+        if placed.order is not None:
+            state = placed.order
+            broker.learn_legs(group, (state, *state.legs), working=True)
+            broker.p.store.told(f"{group.data._name}: {abs(group.held)} shares protected again")
+            return
+        if placed.ending == "abandoned":
+            return  # asked for again at the next step, under the next name
+        broker.p.store.alarm(
+            "unprotected",
+            f"{group.data._name}: the stop was refused ({placed.reason}); leaving at the market",
+        )
+        self.leave_now(group)
+
+    def leave_now(self, group: Group) -> None:
+        """Leave at any price: what could not be protected is not kept."""
+        broker, ref = self.broker, group.entry.ref
+        stop = sending.stop_of(group)
+        if stop is None or not group.held:
+            return
+        self._attempts[ref] = attempt = self._attempts.get(ref, 0) + 1
+        body = order_body(
+            symbol=group.data._name, side=sending.side_of(stop), size=abs(group.held),
+            kind="market", day=True, name="",
+        )  # fmt: skip
+        intent = broker.intent_for(group, "flatten", attempt, body)
+        self._busy.add(ref)
+
+        def answered(placed: Placed) -> None:
+            self._busy.discard(ref)
+            if placed.order is None:
+                broker.halt("unprotected", f"{group.data._name} cannot be left: {placed.reason}")
+                return
+            tracked = Tracked(
+                group, stop, "stop", placed.order.name, abs(group.held),
+                id=placed.order.id, working=True,
+            )  # fmt: skip
+            broker.tracking.add(tracked)
+            broker.take_state(tracked, placed.order)
+
+        broker.send(intent, answered)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Alpaca's two sockets, each in a thread of its own; what they say is only put into a queue.
+
+alpaca-py reconnects by itself, but tells nobody: that a connection was made or lost is learned
+here, because what happened in between is not repeated by the venue. Messages are taken raw, so
+that a word nobody knows is not thrown away.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from alpaca.data.live.stock import StockDataStream
+from alpaca.trading.stream import TradingStream
+
+from iverson.execution.alpaca import states
+from iverson.execution.alpaca.hub import Candle
+from iverson.execution.alpaca.states import Update
+
+logger = logging.getLogger(__name__)
+STOP_SECONDS = 8.0  # alpaca-py looks for a stop every 5 seconds
+REFUSALS = 3  # failed connections in a row before a person is told
+SOCKET = {"ping_interval": 10, "ping_timeout": 20, "max_queue": 1024}
+
+
+class Thread:
+    """One socket of alpaca-py in a thread: started once, stopped in bounded time."""
+
+    def __init__(self, stream: Any, name: str, *, connected: Callable[[], None]) -> None:
+        self.stream = stream
+        self.connections = 0
+        self.failures = 0
+        self._connected = connected
+        self._begin = stream._start_ws  # noqa: SLF001 (nothing public tells of a connection)
+        stream._start_ws = self._watched  # noqa: SLF001 (as above)
+        self._thread = threading.Thread(target=stream.run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+
+    def stop(self, seconds: float = STOP_SECONDS) -> bool:
+        """Stop listening; False when the thread has not ended in time."""
+        until = time.monotonic() + seconds
+        while self._thread.is_alive() and time.monotonic() < until:
+            if getattr(self.stream, "_loop", None) is not None:
+                self.stream.stop()
+                break
+            time.sleep(0.01)  # there is no loop yet that could be told
+        self._thread.join(max(0.0, until - time.monotonic()))
+        return not self._thread.is_alive()
+
+    @property
+    def refused(self) -> bool:
+        """Whether it has failed to connect several times in a row."""
+        return self.failures >= REFUSALS
+
+    async def _watched(self) -> None:
+        try:
+            await self._begin()
+        except BaseException:
+            self.failures += 1
+            raise
+        self.failures = 0
+        self.connections += 1
+        self._connected()
+
+
+def trades(
+    key: str,
+    secret: str,
+    *,
+    paper: bool,
+    url: str | None,
+    hear: Callable[[Update], None],
+    connected: Callable[[], None],
+) -> Thread:
+    """Return the socket of trade updates; `hear` gets each that can be read."""
+    stream = TradingStream(
+        key, secret, paper=paper, raw_data=True, websocket_params=dict(SOCKET),
+        url_override=url,  # type: ignore[arg-type]  # None is its default, declared as str
+    )  # fmt: skip
+
+    async def handle(message: Any) -> None:
+        try:
+            hear(states.update(message["data"]))
+        except Exception:
+            # The venue is asked at the next poll; an error here would end nothing but the message.
+            logger.exception("a trade update could not be read")
+
+    stream.subscribe_trade_updates(handle)
+    return Thread(stream, "alpaca-trades", connected=connected)
+
+
+def minutes(
+    key: str,
+    secret: str,
+    symbols: Iterable[str],
+    *,
+    feed: Any,
+    url: str | None,
+    hear: Callable[[Candle], None],
+    connected: Callable[[], None],
+    mute_seconds: float | None,
+) -> Thread:
+    """Return the one socket of minute bars for all symbols.
+
+    `mute_seconds`: a connection that says nothing for so long is made anew; None waits for ever.
+    """
+    stream = StockDataStream(
+        key, secret, raw_data=True, feed=feed, url_override=url,
+        websocket_params=dict(SOCKET), data_timeout=mute_seconds,
+    )  # fmt: skip
+
+    async def handle(message: Any) -> None:
+        try:
+            hear(candle(message))
+        except Exception:
+            logger.exception("a bar could not be read")
+
+    stream.subscribe_bars(handle, *symbols)
+    return Thread(stream, "alpaca-bars", connected=connected)
+
+
+def candle(raw: Any) -> Candle:
+    """Read a minute bar of the socket or of the data API; its stamp is its left edge."""
+    stamp = raw["t"]
+    at = stamp.to_datetime() if hasattr(stamp, "to_datetime") else states.instant(stamp)
+    assert isinstance(at, datetime)
+    return Candle(
+        symbol=str(raw.get("S", "")),
+        start=at.astimezone(UTC),
+        open=float(raw["o"]),
+        high=float(raw["h"]),
+        low=float(raw["l"]),
+        close=float(raw["c"]),
+        volume=float(raw["v"]),
+    )

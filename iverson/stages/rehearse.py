@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rehearsal: the system as it would trade, on the exchange on loopback, over history.
+
+Everything but the venue is what paper and live use: broker, protocol, reconciliation, journal.
+Daily bars are traded by wakes, two a session: shortly before the close for what has to be left,
+after it for the new bar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iverson.errors import ConfigError
+from iverson.execution.alpaca.store import AlpacaStore
+from iverson.execution.reconcile import Written
+from iverson.market.bars import DAILY, Bars
+from iverson.market.calendar import new_york
+from iverson.model import Stage
+from iverson.monitoring.journal import Journal
+from iverson.research.backtest import Prepared, Setup
+from iverson.stages.runs import begin, run_name
+from iverson.stages.wake import Woke, wake
+
+if TYPE_CHECKING:
+    from iverson.simulator.server import Simulator
+    from iverson.simulator.settings import Switches
+
+AFTER_CLOSE = timedelta(minutes=1)
+BEFORE_CLOSE = timedelta(minutes=5)
+
+
+@dataclass
+class Rehearsal:
+    """What a rehearsal left behind: the journal's run, what the exchange saw, what was alarming."""
+
+    run: str
+    journal: Path
+    sessions: int
+    ledger: Mapping[str, Any]
+    log: str
+    alarms: list[tuple[datetime, str, str]] = field(default_factory=list)
+
+
+def rehearse_daily(
+    setup: Setup,
+    bars: Mapping[str, Bars],
+    *,
+    system: str,
+    first: date,
+    last: date,
+    journal: Path,
+    scenario: Any = None,
+    switches: Switches | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Rehearsal:
+    """Trade daily bars from the close before `first` to the close of `last`.
+
+    `scenario` and `switches` say how the exchange behaves; `switches` None is paper with `seed`.
+    """
+    from iverson.simulator.server import Simulator
+    from iverson.simulator.settings import Switches
+    from iverson.simulator.venue import ServerSwitches
+
+    if any(one.interval != DAILY for one in bars.values()):
+        raise ConfigError("rehearse_daily takes daily bars; minute bars are rehearsed as a stream")
+    calendar = new_york()
+    sessions = [one.item() for one in calendar.between(first, last)]
+    if not sessions:
+        raise ConfigError(f"there is no session from {first} to {last}; ask for a longer range")
+    prepared = Prepared.of(bars)
+    run = run_name(Stage.REHEARSE, system)
+    alarms: list[tuple[datetime, str, str]] = []
+    start = calendar.close_at(calendar.offset(sessions[0], -1)) + AFTER_CLOSE
+    behaves = switches or Switches(seed=seed, close_early_seconds=600.0)
+    with (
+        Simulator(
+            bars, at=start, cash=setup.cash, switches=behaves, scenario=scenario,
+            server=ServerSwitches(trading_limit=None, data_limit=None),
+        ) as venue,
+        Journal(journal) as book,
+    ):  # fmt: skip
+        begin(book, run, setup, bars, stage=Stage.REHEARSE, system=system, at=start)
+        store = _store_of(venue, alarms)
+        before = calendar.offset(sessions[0], -1)
+        for number, session in enumerate(sessions):
+            if number:
+                venue.advance_to(calendar.close_at(session) - BEFORE_CLOSE)
+                _wake(setup, prepared, before, store, book, run)
+            venue.advance_to(calendar.close_at(session) + AFTER_CLOSE)
+            _wake(setup, prepared, session, store, book, run)
+            before = session
+            if progress is not None:
+                progress(number + 1, len(sessions))
+        return Rehearsal(run, journal, len(sessions), venue.ledger, venue.log, alarms)
+
+
+def _wake(  # noqa: PLR0917 (the same in two places)
+    setup: Setup, prepared: Prepared, session: date, store: Any, journal: Journal, run: str
+) -> Woke:
+    return wake(setup, prepared, session=session, store=store, journal=journal, run=run)
+
+
+def _store_of(
+    venue: Simulator, alarms: list[tuple[datetime, str, str]]
+) -> Callable[[Written, Callable[[Any], None]], AlpacaStore]:
+    def store(written: Written, note: Callable[[Any], None]) -> AlpacaStore:
+        return AlpacaStore(
+            venue.key,
+            venue.secret,
+            url=venue.urls.trading,
+            threaded=False,
+            limited=False,
+            written=written,
+            note=note,
+            alarm=lambda rule, reason: alarms.append((venue.now, rule, reason)),
+            clock=lambda: venue.now,
+            pause=lambda seconds: venue.advance_to(venue.now + timedelta(seconds=seconds)),
+        )
+
+    return store

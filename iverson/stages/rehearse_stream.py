@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rehearsal of minute bars: the stream as it would run, in lock step with the exchange.
+
+The exchange moves on by one bar only when everything it has sent is consumed and everything that
+was asked of it is answered. So two weeks pass in minutes, and the same twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alpaca.data.enums import DataFeed
+
+from iverson.execution.alpaca import stream as sockets
+from iverson.execution.alpaca.hub import Hub
+from iverson.execution.alpaca.store import AlpacaStore
+from iverson.execution.reconcile import Written
+from iverson.market.bars import Bars
+from iverson.market.calendar import new_york
+from iverson.market.intervals import minutes
+from iverson.model import Stage
+from iverson.monitoring.journal import Journal
+from iverson.research.backtest import Prepared, Setup
+from iverson.stages.rehearse import Rehearsal
+from iverson.stages.runs import begin, run_name
+from iverson.stages.stream import Line, stream
+
+if TYPE_CHECKING:
+    from iverson.simulator.data_settings import DataSwitches
+    from iverson.simulator.server import Simulator
+    from iverson.simulator.settings import Switches
+
+IDLE_SECONDS = 0.002
+PATIENCE = 30.0
+
+
+class SteppedHub(Hub):
+    """A hub that moves the exchange on when it has nothing left to hand out."""
+
+    step: Callable[[], bool] = staticmethod(lambda: False)
+
+    def wait(self, seconds: float) -> None:  # noqa: ARG002 (it never waits for the clock)
+        """Move on by one bar, or wait a moment for what is still on its way."""
+        if not self.waiting and not self.step():
+            time.sleep(IDLE_SECONDS)
+
+
+def rehearse_minutes(
+    setup: Setup,
+    bars: Mapping[str, Bars],
+    *,
+    system: str,
+    first: date,
+    last: date,
+    journal: Path,
+    scenario: Any = None,
+    switches: Switches | None = None,
+    data: DataSwitches | None = None,
+    seed: int = 0,
+) -> Rehearsal:
+    """Trade minute bars from the open of `first` to the close of `last`."""
+    from iverson.simulator.server import Simulator
+    from iverson.simulator.settings import Switches
+    from iverson.simulator.venue import ServerSwitches
+
+    calendar = new_york()
+    sessions = calendar.between(first, last)
+    start = calendar.open_at(sessions[0].item()) - timedelta(minutes=30)
+    end = calendar.close_at(sessions[-1].item())
+    past = {symbol: _until(one, start) for symbol, one in bars.items()}
+    length = minutes(next(iter(bars.values())).interval) or 1
+    run = run_name(Stage.REHEARSE, system)
+    alarms: list[tuple[datetime, str, str]] = []
+    hub = SteppedHub(
+        bars, length=length, grace_seconds=0.0, monotonic=time.monotonic, calendar=calendar
+    )
+    with (
+        Simulator(
+            bars,
+            at=start,
+            cash=setup.cash,
+            switches=switches or Switches(seed=seed),
+            scenario=scenario,
+            data=data,
+            server=ServerSwitches(trading_limit=None, data_limit=None),
+        ) as venue,
+        Journal(journal) as book,
+    ):
+        begin(book, run, setup, bars, stage=Stage.REHEARSE, system=system, at=start)
+        market = _Market(venue, hub, tuple(bars), end, alarms)
+        try:
+            stream(
+                setup,
+                Prepared.of(past),
+                line=Line(hub, started=market.connect),
+                store=market.store,
+                journal=book,
+                run=run,
+                now=start,
+                running=market.running,
+            )
+        finally:
+            market.stop()
+        return Rehearsal(run, journal, len(sessions), venue.ledger, venue.log, alarms)
+
+
+class _Market:
+    """Both sockets of one exchange on loopback, and the step that moves it."""
+
+    def __init__(
+        self,
+        venue: Simulator,
+        hub: SteppedHub,
+        symbols: tuple[str, ...],
+        end: datetime,
+        alarms: list[tuple[datetime, str, str]],
+    ) -> None:
+        self.venue, self.hub, self.end, self.alarms = venue, hub, end, alarms
+        self.symbols = symbols
+        self._sockets: list[sockets.Thread] = []
+        self._store: AlpacaStore | None = None
+        self._cerebro: Any = None
+        hub.step = self.step
+
+    def store(self, written: Written, note: Callable[[Any], None]) -> AlpacaStore:
+        venue = self.venue
+        self._store = AlpacaStore(
+            venue.key,
+            venue.secret,
+            url=venue.urls.trading,
+            limited=False,
+            written=written,
+            note=note,
+            alarm=lambda rule, reason: self.alarms.append((venue.now, rule, reason)),
+            clock=lambda: venue.now,
+            pause=lambda _: time.sleep(IDLE_SECONDS),
+        )
+        return self._store
+
+    def running(self, cerebro: Any) -> None:
+        self._cerebro = cerebro
+
+    def connect(self, store: AlpacaStore) -> None:
+        venue = self.venue
+
+        def heard(what: Callable[[Any], None]) -> Callable[[Any], None]:
+            def hear(message: Any) -> None:
+                what(message)
+                venue.processed()
+
+            return hear
+
+        def connected() -> None:
+            pass
+
+        self._sockets = [
+            sockets.trades(
+                venue.key, venue.secret, paper=True, url=venue.urls.trading_stream,
+                hear=heard(store.hear), connected=connected,
+            ),
+            sockets.minutes(
+                venue.key, venue.secret, self.symbols, feed=DataFeed.IEX,
+                url=venue.urls.data_stream, hear=heard(self.hub.hear), connected=connected,
+                mute_seconds=None,
+            ),
+        ]  # fmt: skip
+        for socket in self._sockets:
+            socket.start()
+        venue.wait_for_subscriptions(2, seconds=PATIENCE)
+
+    def step(self) -> bool:
+        """Move on by a bar when nothing is under way; False when there was something."""
+        store = self._store
+        assert store is not None
+        if not store.worker.idle:
+            return False
+        if self.venue.now >= self.end or self.venue.step() == 0:
+            self._cerebro.runstop()
+            return False
+        self.venue.wait_until_consumed(seconds=PATIENCE)
+        return True
+
+    def stop(self) -> None:
+        for socket in self._sockets:
+            socket.stop()
+
+
+def _until(bars: Bars, at: datetime) -> Bars:
+    stamp = at.replace(tzinfo=None)
+    return bars[: int((bars.at.astype("datetime64[us]").astype(object) <= stamp).sum())]
