@@ -342,7 +342,9 @@ def hook(event, args):
 
 sys.addaudithook(hook)
 import MODULE
-for heavy in ("matplotlib", "quantstats", "yfinance", "IPython", "scipy"):
+for heavy in (
+    "IPython", "jupyter_core", "matplotlib", "numba", "pandas", "quantstats", "scipy", "yfinance",
+):
     if heavy in sys.modules: seen.append(f"imported: {heavy}")
 print(*seen, sep="\\n")
 """

@@ -113,10 +113,14 @@ def _skip_next(strategy: Any, step: str) -> None:
     own[step] = lambda: own.pop(step) and None
 
 
+_LARGE = 64_000  # objects that a run leaves: so long a run that a collection before it is little
+
+
 class _Unseen:
     """How many objects of earlier runs the garbage collector has not gone through."""
 
     count = 0
+    last = 0  # of them, those of the last run
 
 
 @contextmanager
@@ -124,21 +128,23 @@ def _seldom_collected() -> Iterator[None]:
     """Look for garbage seldom: a run makes many objects that live as long as it does.
 
     At the end the collector would go through all of them, young as they are, to find them alive.
-    They are counted as old instead, and looked at before a later run once they are many.
+    They are counted as old instead, and looked at before a later run once they are many, or when
+    the last run alone left many: two such runs are never in memory unless somebody holds both.
     """
     usual = gc.get_threshold()
     if not usual[0] or usual == _COLLECT:  # switched off, or a run in another thread has done it
         yield
         return
-    if _Unseen.count > _COLLECT[0]:
+    if _Unseen.count > _COLLECT[0] or _Unseen.last > _LARGE:
         gc.collect()
-        _Unseen.count = 0
+        _Unseen.count = _Unseen.last = 0
     gc.set_threshold(*_COLLECT)
     try:
         yield
     finally:
         if not gc.get_freeze_count():
-            _Unseen.count += gc.get_count()[0]
+            _Unseen.last = gc.get_count()[0]
+            _Unseen.count += _Unseen.last
             gc.freeze()
             gc.unfreeze()
         gc.set_threshold(*usual)
