@@ -156,3 +156,15 @@ class Record:
     def equity(self) -> list[EquityRow]:
         """The account, once a bar."""
         return self.of(EquityRow)
+
+
+@dataclass
+class SearchRecord(Record):
+    """Notes what a search needs: equity, trades, and the verdicts that ask for an operator."""
+
+    full: bool = False
+
+    def add(self, value: Any) -> None:
+        """Note one value."""
+        if isinstance(value, EquityRow | Trade) or (isinstance(value, Verdict) and value.alert):
+            self.values.append(value)

@@ -29,8 +29,8 @@ from iverson.market.calendar import new_york
 from iverson.market.history import DailyHistory
 from iverson.market.moments import moment, timeframe
 from iverson.market.universe import Universe
-from iverson.model import Reading, Trade, Verdict
-from iverson.monitoring.record import EquityRow, Record
+from iverson.model import Reading
+from iverson.monitoring.record import Record, SearchRecord
 from iverson.monitoring.recorder import Recorder
 from iverson.monitoring.trades import TradeBuilder
 from iverson.research.failures import blamed, refuse_absent_columns
@@ -132,18 +132,6 @@ class Outcome:
     traded: tuple[str, ...]
     bars: int
     doubtful: bool
-
-
-@dataclass
-class SearchRecord(Record):
-    """Notes what a search needs: equity, trades, and the verdicts that ask for an operator."""
-
-    full: bool = False
-
-    def add(self, value: Any) -> None:
-        """Note one value."""
-        if isinstance(value, EquityRow | Trade) or (isinstance(value, Verdict) and value.alert):
-            self.values.append(value)
 
 
 class Feed:

@@ -72,7 +72,8 @@ class Recorded:
 
     def _marked(self, table: pd.DataFrame) -> pd.DataFrame:
         """Let a table say, to whoever draws it, that its bars were made up."""
-        if self.passport.is_synthetic:
+        passport = getattr(self, "passport", None)  # heirs of others' making may have none
+        if passport is not None and passport.is_synthetic:
             table.attrs["mark"] = f"{SYNTHETIC} BARS"
         return table
 

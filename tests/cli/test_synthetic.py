@@ -94,11 +94,11 @@ def test_real_and_synthetic_bars_never_meet_in_one_file(run: Any, tmp_path: Path
         head + "2012-04-02 09:30:00,200,201,199,200,10\n2012-04-02 09:31:00,200,201,199,200,10\n"
     )
     out, err = run("bars", "import", "IBM.csv", "--feed", "iex", code=1)
-    assert "stored 1m bars are SYNTHETIC and these are real" in out + err
+    assert "have the feed 'SYNTHETIC', these have 'iex'" in out + err
 
     run("bars", "import", "IBM.csv", "--feed", "iex", "--store", "real")
     _, err = run("bars", "synthesize", "IBM", *SPAN, "--into", "real", code=2)
-    assert "stored 1m bars are real and these are SYNTHETIC" in err
+    assert "have the feed 'iex', these have 'SYNTHETIC'" in err
 
 
 def test_backtest_says_it_in_table_note_and_picture(run: Any, tmp_path: Path) -> None:
