@@ -203,7 +203,7 @@ def _counted(messages: list[dict[str, Any]]) -> int:
 
 
 def _unpack(content: bytes) -> Any:
-    import msgpack  # type: ignore[import-untyped]  # it ships none
+    import msgpack
 
     return msgpack.unpackb(content, timestamp=0)
 

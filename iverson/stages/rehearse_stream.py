@@ -13,8 +13,6 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alpaca.data.enums import DataFeed
-
 from iverson.execution.alpaca import stream as sockets
 from iverson.execution.alpaca.hub import Hub
 from iverson.execution.alpaca.store import AlpacaStore
@@ -163,7 +161,7 @@ class _Market:
                 hear=heard(store.hear), connected=connected,
             ),
             sockets.minutes(
-                venue.key, venue.secret, self.symbols, feed=DataFeed.IEX,
+                venue.key, venue.secret, self.symbols, feed="iex",
                 url=venue.urls.data_stream, hear=heard(self.hub.hear), connected=connected,
                 mute_seconds=None,
             ),

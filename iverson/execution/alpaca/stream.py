@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from alpaca.data.enums import DataFeed
 from alpaca.data.live.stock import StockDataStream
 from alpaca.trading.stream import TradingStream
 
@@ -102,18 +103,18 @@ def minutes(
     secret: str,
     symbols: Iterable[str],
     *,
-    feed: Any,
+    feed: str,
     url: str | None,
     hear: Callable[[Candle], None],
     connected: Callable[[], None],
     mute_seconds: float | None,
 ) -> Thread:
-    """Return the one socket of minute bars for all symbols.
+    """Return the one socket of minute bars for all symbols; `feed` is iex or sip.
 
     `mute_seconds`: a connection that says nothing for so long is made anew; None waits for ever.
     """
     stream = StockDataStream(
-        key, secret, raw_data=True, feed=feed, url_override=url,
+        key, secret, raw_data=True, feed=DataFeed(feed), url_override=url,
         websocket_params=dict(SOCKET), data_timeout=mute_seconds,
     )  # fmt: skip
 
