@@ -87,13 +87,8 @@ def trade_update(update: TradeUpdate) -> dict[str, Any]:
     return {"stream": "trade_updates", "data": data}
 
 
-def account(one: Account, *, pdt_fields: bool = False) -> dict[str, Any]:
-    """Write an account. `pdt_fields` adds the three of the pattern day trader rule, now gone."""
-    removed = {
-        "pattern_day_trader": False,
-        "daytrade_count": 0,
-        "daytrading_buying_power": text(one.buying_power),
-    }
+def account(one: Account) -> dict[str, Any]:
+    """Write an account."""
     return {
         "id": one.id,
         "account_number": one.account_number,
@@ -129,7 +124,6 @@ def account(one: Account, *, pdt_fields: bool = False) -> dict[str, Any]:
         "transfers_blocked": one.transfers_blocked,
         "account_blocked": one.account_blocked,
         "trade_suspended_by_user": one.trade_suspended_by_user,
-        **(removed if pdt_fields else {}),
     }
 
 

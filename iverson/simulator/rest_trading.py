@@ -66,7 +66,7 @@ class TradingApi:
     async def account(self, request: Request) -> Response:
         """Answer GET /v2/account."""
         seen = self._venue.past.seen(_id(request))
-        return _json(render.account(seen.account, pdt_fields=self._venue.switches.pdt_fields))
+        return _json(render.account(seen.account))
 
     async def configurations(self, request: Request) -> Response:
         """Answer GET and PATCH /v2/account/configurations."""

@@ -37,15 +37,10 @@ POLL = 0.001
 
 @dataclass(frozen=True, slots=True)
 class ServerSwitches:
-    """How the exchange is served. Limits are requests in a simulated minute, None for none.
-
-    `pdt_fields` adds the fields of the pattern day trader rule to the account, which Alpaca
-    removed in July 2026.
-    """
+    """How the exchange is served. Limits are requests in a simulated minute, None for none."""
 
     trading_limit: int | None = 200
     data_limit: int | None = 200
-    pdt_fields: bool = False
 
 
 class Venue:

@@ -111,11 +111,6 @@ ACCOUNT = record(
         "account_blocked": FLAG,
         "trade_suspended_by_user": FLAG,
     },
-    {
-        "pattern_day_trader": FLAG,
-        "daytrade_count": {"type": "integer"},
-        "daytrading_buying_power": AMOUNT,
-    },
 )
 CONFIGURATION = record(
     {

@@ -12,7 +12,6 @@ from alpaca.trading.requests import GetPortfolioHistoryRequest
 
 from iverson.simulator.events import first_broken
 from iverson.simulator.settings import Switches
-from iverson.simulator.venue import ServerSwitches
 from iverson.testing import bars
 from tests.simulator.history import joined
 from tests.simulator.rehearsing import NEXT, SESSION, SYMBOL, at, minutes, opened, refused
@@ -106,14 +105,6 @@ def test_a_deposit_arrives_and_can_be_seen() -> None:
         (row, *_) = venue.raw("GET", "/v2/account/activities/CSD").json()
 
     assert row["net_amount"] == "250.25"
-
-
-def test_fields_of_the_day_trader_rule_are_gone_unless_wanted() -> None:
-    old = ServerSwitches(trading_limit=None, data_limit=None, pdt_fields=True)
-    with opened("100") as venue, opened("100", server=old) as earlier:
-        assert venue.trading.get_account().pattern_day_trader is None
-        assert earlier.trading.get_account().pattern_day_trader is False
-        assert "daytrade_count" not in venue.raw("GET", "/v2/account").json()
 
 
 def test_a_blocked_account_may_not_trade() -> None:
