@@ -73,7 +73,7 @@ def joined(*parts: Bars) -> Bars:
     columns = {
         column.name: np.concatenate([getattr(part, column.name) for part in parts])
         for column in fields(Bars)
-        if column.name not in ("symbol", "interval")
+        if column.name not in ("symbol", "interval", "feed", "extra")
     }
     return Bars(symbol=parts[0].symbol, interval=parts[0].interval, **columns)
 
