@@ -1,65 +1,97 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The same strategy, the same decisions: a backtest against wakes on the exchange on loopback.
 
-Three months of the bundled sample, two wakes a session, frictions off on both sides: every verdict
-and every fill is the same, and the account to the cent.
+Three months of the bundled sample for each daily strategy, two wakes a session, frictions off on
+both sides: every verdict and every fill is the same, and the account to the cent.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+import iverson as iv
 from iverson.execution.costs import Costs
 from iverson.market import sample
+from iverson.market.bars import Bars
+from iverson.market.news_synthetic import synthesize
 from iverson.model import Fill, Trade, Verdict
 from iverson.monitoring.journal import Journal
 from iverson.research.backtest import Outcome, Prepared, Setup, simulate
 from iverson.risk import rules
 from iverson.simulator.settings import Switches
 from iverson.stages.rehearse import Rehearsal, rehearse_daily
+from strategies.news_reversal import NewsReversal
 from strategies.rsi_reversion import RsiReversion
 
-FIRST, LAST = date(2005, 3, 1), date(2005, 5, 31)
 CENT = 0.005
-SETUP = Setup(
-    RsiReversion,
-    tuple(rules.standard()),
-    costs=Costs.none(),
-    params=dict(oversold=45),  # trades often
-    through_ticks=0,
-    volume_share=1.0,
-)
 # A price may be met when it is touched, nothing costs anything, dividends are paid, and the close
-# of a daily bar is reached ten minutes before its end, so that leaving shortly before is at it.
-FRICTIONLESS = Switches.exact(dividends=True, close_early_seconds=600.0)
+# of a daily bar is reached ten minutes before its end, so that leaving shortly before is at it. Of
+# two ways through a bar the worse is taken, as the worst reading does.
+FRICTIONLESS = Switches.exact(path="adverse", dividends=True, close_early_seconds=600.0)
 
 
-@pytest.fixture(scope="module")
-def backtest() -> Outcome:
-    return simulate(SETUP, Prepared.of(sample.load()), first=FIRST, last=LAST, at_end="carry")
+@dataclass(frozen=True)
+class Case:
+    """One strategy both ways, over three months in which it trades."""
+
+    last: date
+    backtest: Outcome
+    rehearsal: Rehearsal
+
+    def noted(self, kind: Any) -> list[Any]:
+        with Journal(self.rehearsal.journal, read_only=True) as journal:
+            return journal.values(kind, run=self.rehearsal.run)
 
 
-@pytest.fixture(scope="module")
-def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
-    return rehearse_daily(
-        SETUP,
-        sample.load(),
-        system="rsi",
-        first=FIRST,
-        last=LAST,
-        journal=tmp_path_factory.mktemp("rehearsal") / "iverson.db",
-        switches=FRICTIONLESS,
+def rsi() -> tuple[Setup, Mapping[str, Bars], date, date]:
+    setup = setup_of(RsiReversion, oversold=45)
+    return setup, sample.load(), date(2005, 3, 1), date(2005, 5, 31)
+
+
+def news() -> tuple[Setup, Mapping[str, Bars], date, date]:
+    """SYNTHETIC headlines, whose numbers are columns beside the prices."""
+    symbols = ["AAPL", "GOOG", "IBM", "MSFT"]
+    headlines = synthesize(sample.load(symbols), seed=0)
+    bars = iv.System(NewsReversal, symbols, columns=[iv.News(states=headlines)]).load()
+    setup = setup_of(NewsReversal, fall=0.5, worst=-0.2, patience=5)
+    return setup, bars, date(2008, 7, 1), date(2008, 9, 30)
+
+
+def setup_of(strategy: type[iv.Strategy], **params: Any) -> Setup:
+    """With parameters by which it trades often."""
+    return Setup(
+        strategy,
+        tuple(rules.standard()),
+        costs=Costs.none(),
+        params=params,
+        through_ticks=0,
+        volume_share=1.0,
     )
 
 
-def values(rehearsal: Rehearsal, kind: Any) -> list[Any]:
-    with Journal(rehearsal.journal, read_only=True) as journal:
-        return journal.values(kind, run=rehearsal.run)
+@pytest.fixture(scope="module", params=[rsi, news], ids=["rsi", "news"])
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    setup, bars, first, last = request.param()
+    return Case(
+        last=last,
+        backtest=simulate(setup, Prepared.of(bars), first=first, last=last, at_end="carry"),
+        rehearsal=rehearse_daily(
+            setup,
+            bars,
+            system="daily",
+            first=first,
+            last=last,
+            journal=tmp_path_factory.mktemp("rehearsal") / "iverson.db",
+            switches=FRICTIONLESS,
+        ),
+    )
 
 
 def decision(verdict: Verdict) -> tuple[Any, ...]:
@@ -70,52 +102,56 @@ def shares(fill: Fill) -> tuple[Any, ...]:
     return (fill.session, fill.symbol, fill.side, fill.leg, fill.size, fill.price)
 
 
-def test_every_decision_is_the_same(backtest: Outcome, rehearsal: Rehearsal) -> None:
-    made = [decision(one) for one in values(rehearsal, "verdict")]
-    expected = [decision(one) for one in backtest.record.verdicts]
+def test_every_decision_is_the_same(case: Case) -> None:
+    made = [decision(one) for one in case.noted("verdict")]
+    expected = [decision(one) for one in case.backtest.record.verdicts]
 
     # on its last session a backtest has no bar left that could fill an entry
     assert made[: len(expected)] == expected
-    assert {one[0][1] for one in made[len(expected) :]} <= {LAST}
-    assert len(expected) > 100
+    assert {one[0][1] for one in made[len(expected) :]} <= {case.last}
+    assert len(expected) > 10
 
 
-def test_every_fill_is_the_same(backtest: Outcome, rehearsal: Rehearsal) -> None:
-    made = sorted(shares(one) for one in values(rehearsal, "fill"))
+def test_every_fill_is_the_same(case: Case) -> None:
+    made = sorted(shares(one) for one in case.noted("fill"))
 
-    assert made == sorted(shares(one) for one in backtest.record.fills)
+    assert made == sorted(shares(one) for one in case.backtest.record.fills)
     assert {one[3] for one in made} >= {"entry", "stop", "time limit"}
 
 
-def test_account_is_the_same_to_the_cent(backtest: Outcome, rehearsal: Rehearsal) -> None:
-    marks = {one.session: one.equity for one in values(rehearsal, "equity")}
-    expected = dict(zip(backtest.sessions.tolist(), backtest.equity.tolist(), strict=True))
+def test_account_is_the_same_to_the_cent(case: Case) -> None:
+    marks = {one.session: one.equity for one in case.noted("equity")}
+    expected = dict(
+        zip(case.backtest.sessions.tolist(), case.backtest.equity.tolist(), strict=True)
+    )
 
     assert {session: marks[session] for session in expected} == pytest.approx(expected, abs=CENT)
 
 
-def test_every_trade_is_the_same(backtest: Outcome, rehearsal: Rehearsal) -> None:
+def test_every_trade_is_the_same(case: Case) -> None:
     def told(one: Trade) -> tuple[Any, ...]:
         return (one.symbol, one.entry_session, one.exit_session, one.exit_reason, one.size)
 
-    made, expected = values(rehearsal, "trade"), backtest.record.trades
+    made, expected = case.noted("trade"), case.backtest.record.trades
     assert sorted(map(told, made)) == sorted(map(told, expected))
 
 
-def test_one_order_a_decision_and_nothing_alarming(rehearsal: Rehearsal) -> None:
-    intents = values(rehearsal, "intent")
-    answers = values(rehearsal, "answer")
+def test_one_order_a_decision_and_nothing_alarming(case: Case) -> None:
+    intents = case.noted("intent")
+    answers = case.noted("answer")
 
     assert len({one.name for one in intents}) == len(intents) == len(answers)
     assert {one.ending for one in answers} == {"accepted"}
-    assert rehearsal.alarms == []
+    assert case.rehearsal.alarms == []
 
 
-def test_exchange_says_the_same_as_the_journal(rehearsal: Rehearsal) -> None:
+def test_exchange_says_the_same_as_the_journal(case: Case) -> None:
     def told(symbol: str, side: str, *numbers: Any) -> tuple[Any, ...]:
         return (symbol, side, *(Decimal(str(number)) for number in numbers))
 
-    seen = [told(r["symbol"], r["side"], r["qty"], r["price"]) for r in rehearsal.ledger["fills"]]
-    noted = [told(f.symbol, f.side, f.size, f.price) for f in values(rehearsal, "fill")]
+    seen = [
+        told(r["symbol"], r["side"], r["qty"], r["price"]) for r in case.rehearsal.ledger["fills"]
+    ]
+    noted = [told(f.symbol, f.side, f.size, f.price) for f in case.noted("fill")]
 
     assert sorted(seen) == sorted(noted)
