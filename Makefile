@@ -47,9 +47,10 @@ test-cluster: ## the search on Dask and Ray clusters of this machine, in .venv-c
 	@timeout 900 .venv-cluster/bin/python -m pip install --quiet --editable ".[research,dev,cluster]"
 	@timeout --kill-after 30 1200 .venv-cluster/bin/python -m pytest -n 0 -m cluster tests/research/test_search_clusters.py
 
-campaign: $(READY) ## engine against stock, kernel against engine, statistics on noise (an hour)
+campaign: $(READY) ## engine against stock, kernel against engine, noise, the exchange, crashes (an hour and more)
 	@$(BIN)/python -m tests.engine.campaign --seeds 2000
 	@$(BIN)/python -m tests.research.sweep_campaign 0 980
+	@$(BIN)/python -m tests.simulator.campaign
 	@$(BIN)/python -m tests.research.overfitting_campaign --repeats 2000
 
 bench: $(READY) ## the speed page, against stock Backtrader (10 minutes) and PEERS="vectorbt ..." (10 each)
