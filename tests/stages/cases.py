@@ -15,16 +15,20 @@ from tests.stages.scenes import Scene
 
 @dataclass(frozen=True)
 class Case:
-    """One way to break a scene; `again`: an ended process is started again at once."""
+    """One way to break a scene; see `Breaking`.
+
+    `again`: an ended process is started again at once.
+    """
 
     number: int
     crashes: tuple[int, ...] = ()
     again: bool = True
     spoils: dict[int, str] = field(default_factory=dict)
+    first: str = ""
 
     def run(self, scene: Scene, unbroken: Played) -> list[str]:
         """Play the scene broken, and return what the judge finds."""
-        breaking = Breaking(crashes=frozenset(self.crashes), spoils=self.spoils)
+        breaking = Breaking(frozenset(self.crashes), self.first, self.spoils)
         try:
             played = play(scene, breaking, again=self.again)
         except Exception as error:  # noqa: BLE001 (whatever ends a wake is a finding, not the end)

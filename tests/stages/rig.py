@@ -54,10 +54,12 @@ class Breaking:
     """Numbers the places where a run can break, and breaks it at one.
 
     `crashes` are the numbers of the points at which a process ends, `spoils` the fates of calls by
-    their number; both count from 1. `points` and `calls` name what was passed, in order.
+    their number; both count from 1. `first` names a point that ends the process when it is passed
+    for the first time. `points` and `calls` name what was passed, in order.
     """
 
     crashes: frozenset[int] = frozenset()
+    first: str = ""
     spoils: Mapping[int, str] = field(default_factory=dict)
     points: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
@@ -65,7 +67,8 @@ class Breaking:
     def point(self, name: str) -> None:
         """Pass a point, or end there."""
         self.points.append(name)
-        if len(self.points) in self.crashes:
+        named = name == self.first and self.points.count(name) == 1
+        if named or len(self.points) in self.crashes:
             raise SimulatedCrash(name)
 
     def around(self, name: str, act: Callable[[], Reply]) -> Reply:
