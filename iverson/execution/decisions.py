@@ -14,7 +14,7 @@ from typing import Any
 
 from iverson.execution.bracket import make_bracket
 from iverson.execution.shares import ratio_after, shares_of
-from iverson.model import Bracket, CashFlow, Execution, Intent, OrderEvent, Side, Verdict
+from iverson.model import Bracket, CashFlow, Execution, Intent, Leg, OrderEvent, Side, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class OpenGroup:
 
     `size` shares were asked for, `filled` entered at `price` on average, `held` (signed) are left;
     `entered` is Backtrader's date number of the first fill. The orders are the broker's, None when
-    it has none alive.
+    it has none alive; `exit` is a market order that leaves the position already.
     """
 
     symbol: str
@@ -41,6 +41,8 @@ class OpenGroup:
     entry: Any = None
     stop: Any = None
     target: Any = None
+    exit: Any = None
+    exit_leg: Leg = "flatten"
     bracket: Bracket | None = None
     verdict: Verdict | None = None
 
@@ -190,6 +192,7 @@ class Decision:
         long = self._buys(executions)
         size = round(entry.size) if entry is not None and self.alive else shares.entered
         stop, target = self._living("stop"), self._living("target", "time limit", "flatten")
+        leaving = target is not None and target.kind == "market"
         signal = None if self.verdict is None else self.verdict.signal
         ratio = 1.0 if signal is None else ratio_after(self.symbol, signal.at, self.flows)
         planned = (None, None) if signal is None else (signal.stop, signal.target)
@@ -205,10 +208,12 @@ class Decision:
             limit=_limit(entry, signal, shares.price),
             entered=reading.number_of(min(entered)) if entered else None,
             stop_price=_price(stop, "stop", planned[0], ratio),
-            target_price=_price(target, "limit", planned[1], ratio),
+            target_price=_price(None if leaving else target, "limit", planned[1], ratio),
             entry=entry,
             stop=stop,
-            target=target,
+            target=None if leaving else target,
+            exit=target if leaving else None,
+            exit_leg=self.orders[target.id][0] if leaving else "flatten",  # type: ignore[arg-type]  # a Leg
             bracket=None if self.verdict is None else _bracket(self.verdict, first),
             verdict=None if self.verdict is None else replace(self.verdict, size=size),
         )

@@ -83,6 +83,16 @@ def _adopt(broker: Any, one: OpenGroup, data: Any) -> None:
         if state is not None:
             broker.tracking.add(_leg(group, order, leg, state))
     broker.groups[entry.ref] = group
+    if one.exit is not None:
+        order = leave(**common, size=abs(one.held), exectype=bt.Order.Market, parent=entry)
+        order.addinfo(key=one.key, leg=one.exit_leg)
+        order.created.price = broker.mark(data)
+        order.submit(broker)
+        order.accept(broker)
+        order.activate()
+        group.legs.append(order)
+        broker.tracking.add(_leg(group, order, one.exit_leg, one.exit))
+        broker.exits.resume(group, order)
     sessions = None if one.bracket is None else one.bracket.max_sessions
     broker.exits.expect(group, one.entered, sessions)
 

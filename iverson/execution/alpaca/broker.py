@@ -148,6 +148,7 @@ class AlpacaBroker(HearingBroker):
         entry = group.entry
         self._name_key(entry)
         name = self.p.store.name(entry, self._decided_of(entry), "entry", 1)
+        self._stop_at_zero(group)
         try:
             body = sending.body_of(group, name)
         except ConfigError as error:
@@ -163,6 +164,17 @@ class AlpacaBroker(HearingBroker):
             self._forget(group)  # an ended process has sent it: what became of it was taken over
             return
         self._place(intent, lambda placed: self._answered(group, placed))
+
+    def _stop_at_zero(self, group: Group) -> None:
+        """Cut an order that would go through zero to what leaves: Alpaca takes no other."""
+        held, size = self.positions[group.data].size, group.entry.created.size
+        if held * size < 0 and abs(size) > abs(held) and not group.legs:
+            group.resize(abs(held))
+            group.reduces = True
+            self.p.store.told(
+                f"{group.data._name}: {abs(size)} shares would go through zero; {abs(held)} leave "
+                "the position, the rest is for an order of its own once they have"
+            )
 
     def _forget(self, group: Group) -> None:
         self.groups.pop(group.entry.ref, None)

@@ -72,6 +72,13 @@ class Exits:
             last = new_york().offset(moment(entered).session, sessions)
             self._expected[group.entry.ref] = (group, self._before_close(last))
 
+    def resume(self, group: Group, order: Any) -> None:
+        """Take over an exit at any price that an ended process has sent."""
+        now = self.broker.p.store.clock()
+        self._leaving[group.entry.ref] = Leaving(
+            group, order, now, phase="taking", since=now, busy=True
+        )
+
     def under_way(self, group: Group) -> bool:
         """Whether a position is being left by now, in whatever way."""
         one = self._leaving.get(group.entry.ref)
