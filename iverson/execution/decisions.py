@@ -23,7 +23,7 @@ class OpenGroup:
 
     `size` shares were asked for, `filled` entered at `price` on average, `held` (signed) are left;
     `entered` is Backtrader's date number of the first fill. The orders are the broker's, None when
-    it has none alive; `exit` is a market order that leaves the position already.
+    it has none alive; `exit` is one that leaves the position already, at a limit or at any price.
     """
 
     symbol: str
@@ -191,8 +191,8 @@ class Decision:
         entered = [one.at for one in executions if one.leg == "entry"]
         long = self._buys(executions)
         size = round(entry.size) if entry is not None and self.alive else shares.entered
-        stop, target = self._living("stop"), self._living("target", "time limit", "flatten")
-        leaving = target is not None and target.kind == "market"
+        stop, target = self._living("stop"), self._living("target")
+        leaving = self._living("time limit", "flatten")
         signal = None if self.verdict is None else self.verdict.signal
         ratio = 1.0 if signal is None else ratio_after(self.symbol, signal.at, self.flows)
         planned = (None, None) if signal is None else (signal.stop, signal.target)
@@ -208,12 +208,12 @@ class Decision:
             limit=_limit(entry, signal, shares.price),
             entered=reading.number_of(min(entered)) if entered else None,
             stop_price=_price(stop, "stop", planned[0], ratio),
-            target_price=_price(None if leaving else target, "limit", planned[1], ratio),
+            target_price=_price(target, "limit", planned[1], ratio),
             entry=entry,
             stop=stop,
-            target=None if leaving else target,
-            exit=target if leaving else None,
-            exit_leg=self.orders[target.id][0] if leaving else "flatten",  # type: ignore[arg-type]  # a Leg
+            target=target,
+            exit=leaving,
+            exit_leg=self.orders[leaving.id][0] if leaving else "flatten",  # type: ignore[arg-type]  # a Leg
             bracket=None if self.verdict is None else _bracket(self.verdict, first),
             verdict=None if self.verdict is None else replace(self.verdict, size=size),
         )

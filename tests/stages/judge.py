@@ -142,12 +142,9 @@ def _differences(played: Played, unbroken: Played) -> Iterator[str]:
     ):  # fmt: skip
         if value != expected:
             yield f"{what}: {value} instead of {expected}"
-    extra = Counter(map(_event, of(played, OrderEvent))) - Counter(
-        map(_event, of(unbroken, OrderEvent))
-    )
-    again = [event for event in extra if event[1] in ENDED]
-    if again:
-        yield f"order events: {again} more often than in the unbroken run"
+    extra = _ends(played) - _ends(unbroken)
+    if extra:
+        yield f"order events: {dict(extra)} more often than in the unbroken run"
     wrong = {rule for rule, _ in played.alarms} - {rule for rule, _ in unbroken.alarms}
     if wrong:
         yield f"alarms: {sorted(set(played.alarms))}"
@@ -164,5 +161,6 @@ def _verdict(one: Verdict) -> tuple[Any, ...]:
     return one.signal.symbol, one.signal.at, one.approved, one.size, one.rule
 
 
-def _event(one: OrderEvent) -> tuple[str, str]:
-    return one.order_id, one.status
+def _ends(played: Played) -> Counter[str]:
+    """Count how often an order is said to have ended."""
+    return Counter(one.order_id for one in of(played, OrderEvent) if one.status in ENDED)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -122,6 +123,7 @@ class Street:
         keys = Keys(paper=True)
         keys.add(PAPER_KEY, SECRET, self.account)
         self.loop = asyncio.new_event_loop()
+        self._one_at_a_time = threading.RLock()
         self.venue = Venue(
             self.exchange,
             keys=keys,
@@ -139,7 +141,8 @@ class Street:
 
     def advance_to(self, at: datetime) -> None:
         """Move the clock; the script acts on the way."""
-        self.loop.run_until_complete(self.venue.advance(at))
+        with self._one_at_a_time:
+            self.loop.run_until_complete(self.venue.advance(max(at, self.now)))
 
     def pause(self, seconds: float) -> None:
         """Let so many seconds pass."""
@@ -151,10 +154,11 @@ class Street:
 
     def call(self, method: str, path: str, data: dict[str, Any] | None = None) -> Reply:
         """Make one request of the trading API."""
-        status, body = self.loop.run_until_complete(self._ask(method, path, data))
+        with self._one_at_a_time:
+            status, body = self.loop.run_until_complete(self._ask(method, path, data))
         if self.on_call is not None:
             self.on_call(method, path)
-        content = json.loads(body) if body else None
+        content = json.loads(body) if body and not body.startswith(b"<") else None
         return Reply(200 if status in (200, 204, 207) else status, content, f"HTTP {status}")
 
     async def _ask(self, method: str, path: str, data: dict[str, Any] | None) -> tuple[int, bytes]:

@@ -84,17 +84,25 @@ def _adopt(broker: Any, one: OpenGroup, data: Any) -> None:
             broker.tracking.add(_leg(group, order, leg, state))
     broker.groups[entry.ref] = group
     if one.exit is not None:
-        order = leave(**common, size=abs(one.held), exectype=bt.Order.Market, parent=entry)
-        order.addinfo(key=one.key, leg=one.exit_leg)
-        order.created.price = broker.mark(data)
-        order.submit(broker)
-        order.accept(broker)
-        order.activate()
-        group.legs.append(order)
-        broker.tracking.add(_leg(group, order, one.exit_leg, one.exit))
-        broker.exits.resume(group, order)
+        _resume_exit(
+            broker,
+            group,
+            one,
+            leave(**common, size=abs(one.held), exectype=bt.Order.Market, parent=entry),
+        )
     sessions = None if one.bracket is None else one.bracket.max_sessions
     broker.exits.expect(group, one.entered, sessions)
+
+
+def _resume_exit(broker: Any, group: Group, one: OpenGroup, order: Any) -> None:
+    order.addinfo(key=one.key, leg=one.exit_leg)
+    order.created.price = broker.mark(group.data)
+    order.submit(broker)
+    order.accept(broker)
+    order.activate()
+    group.legs.append(order)
+    broker.tracking.add(_leg(group, order, one.exit_leg, one.exit))
+    broker.exits.resume(group, order, offered=one.exit.kind == "limit")
 
 
 def _leg(group: Group, order: Any, leg: Any, state: OrderState) -> Tracked:

@@ -72,12 +72,13 @@ class Exits:
             last = new_york().offset(moment(entered).session, sessions)
             self._expected[group.entry.ref] = (group, self._before_close(last))
 
-    def resume(self, group: Group, order: Any) -> None:
-        """Take over an exit at any price that an ended process has sent."""
+    def resume(self, group: Group, order: Any, *, offered: bool) -> None:
+        """Take over an exit that an ended process has sent: offered at a limit, or at any price."""
         now = self.broker.p.store.clock()
         self._leaving[group.entry.ref] = Leaving(
-            group, order, now, phase="taking", since=now, busy=True
-        )
+            group, order, now, phase="offering" if offered else "taking", tries=int(offered),
+            since=now, busy=not offered,
+        )  # fmt: skip
 
     def under_way(self, group: Group) -> bool:
         """Whether a position is being left by now, in whatever way."""

@@ -48,11 +48,20 @@ class Venue:
         return placing.place(intent, seen_before=seen_before)
 
     def cancel(self, order_id: str) -> Cancelled:
-        """Ask for a cancel. "asked" is not "canceled": the fill may still win."""
-        reply = self._call(Priority.CANCEL, "DELETE", f"/orders/{order_id}")
-        if reply.status in (200, 204):
-            return "asked"
-        return "ended" if reply.status in (404, 422) else "unknown"
+        """Ask for a cancel, again if nobody answers: twice does no harm.
+
+        "asked" is not "canceled": the fill may still win.
+        """
+        for number in range(READS):
+            reply = self._call(Priority.CANCEL, "DELETE", f"/orders/{order_id}")
+            if reply.status in (200, 204):
+                return "asked"
+            if reply.status in (404, 422):
+                return "ended"
+            if reply.status == 401:
+                break
+            self.pause(_before_next(number, reply, self.clock))
+        return "unknown"
 
     # -- how things stand ----------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
@@ -22,14 +23,19 @@ Plan = Mapping[int, Callable[[Any], Any]]
 class SteppedHub:
     """Hands out bars one by one, the exchange a second after each; then the run is over."""
 
-    def __init__(self, street: Street, candles: list[Candle], over: Callable[[], None]) -> None:
-        self._street, self._candles, self._over = street, candles, over
+    def __init__(
+        self, street: Street, store: AlpacaStore, candles: list[Candle], over: Callable[[], None]
+    ) -> None:
+        self._street, self._store, self._candles, self._over = street, store, candles, over
 
     @property
     def waiting(self) -> bool:
         return bool(self._candles)
 
     def take(self, _: str) -> Candle | None:
+        if not self._store.worker.idle:
+            time.sleep(0.001)  # time does not go on while something is asked
+            return None
         if not self._candles:
             self._over()
             return None
@@ -129,7 +135,7 @@ def live(
             stamp.replace(tzinfo=UTC) for stamp in bars.at.astype("datetime64[us]").tolist()
         )
     ]
-    hub = SteppedHub(street, candles, cerebro.runstop)
+    hub = SteppedHub(street, store, candles, cerebro.runstop)
     cerebro.adddata(
         AlpacaData(dataname="TEST", timeframe=bt.TimeFrame.Minutes, hub=hub, qcheck=0.0),
         name="TEST",
@@ -139,7 +145,10 @@ def live(
     if writer:
         cerebro.addwriter(bt.WriterFile, out=False)
     cerebro.addstrategy(Planned)
-    (strategy,) = cerebro.run()
+    try:
+        (strategy,) = cerebro.run()
+    finally:
+        street.close()
     return Lived(
         street, store, made, cerebro, strategy, breaking,
         notified, alarms, noted, statuses,
