@@ -17,7 +17,9 @@ from tests.stages.cases import cases, sample
 from tests.stages.judge import faults
 from tests.stages.killing import wrong_after_kills
 from tests.stages.play import play
+from tests.stages.rig import Breaking
 from tests.stages.scenes import Scene, scenes
+from tests.stages.streaming import PARTIAL, STORIES, play_stream
 
 PAIRS = 60  # double crashes a scene
 
@@ -52,6 +54,9 @@ def main() -> int:
             for complaint in complaints:
                 print(f"{name}, case {case.number}, {case.told(unbroken)}: {complaint}")
         print(f"{name}: {len(unbroken.breaking.points)} points, {len(found)} runs", flush=True)
+    if asked.case is None:
+        more = streams(asked.only, asked.sample)
+        runs, points, wrong = runs + more[0], points + more[1], wrong + more[2]
     kills = 0
     if asked.case is None and asked.kills:
         kills, differing = kill(chosen, asked.kills, seed=asked.seed)
@@ -61,6 +66,29 @@ def main() -> int:
         f"{wrong} with differences, {time.monotonic() - began:.0f} s"
     )
     return 1 if wrong else 0
+
+
+def streams(only: str, most: int | None) -> tuple[int, int, int]:
+    """End every stream at every point; return runs, points and how many differ."""
+    runs = points = wrong = 0
+    for story, words in STORIES.items():
+        for faulty in ((), PARTIAL):
+            name = f"stream, {story}{', partial' if faulty else ''}"
+            if only not in name:
+                continue
+            unbroken = play_stream(words, faults=faulty)
+            there = len(unbroken.breaking.points)
+            step = 1 if not most else max(1, there // most)
+            for number in range(1, there + 1, step):
+                played = play_stream(words, Breaking(frozenset({number})), faults=faulty)
+                complaints = faults(played, unbroken, same=False)
+                wrong += bool(complaints)
+                runs += 1
+                for complaint in complaints:
+                    print(f"{name}, ended at point {number}: {complaint}")
+            points += there
+            print(f"{name}: {there} points", flush=True)
+    return runs, points, wrong
 
 
 def kill(chosen: dict[str, Scene], most: int, *, seed: int) -> tuple[int, int]:

@@ -46,7 +46,7 @@ def _adopt(broker: Any, one: OpenGroup, data: Any) -> None:
     enter, leave = bt.order.BuyOrder, bt.order.SellOrder
     if one.side == "short":
         enter, leave = leave, enter
-    common = dict(owner=broker.cerebro.runningstrats[0], data=data, simulated=True)
+    common = dict(owner=broker.cerebro.runningstrats[0], data=data)
     entry = enter(**common, size=one.size, exectype=bt.Order.Limit, price=one.limit)
     entry.addinfo(key=one.key, leg="entry")
     if one.verdict is not None:
