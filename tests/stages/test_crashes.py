@@ -14,7 +14,7 @@ from tests.stages.play import play
 from tests.stages.scenes import scenes
 
 SCENES = scenes()
-CASES_EACH = 16
+CASES_EACH = 12
 
 
 @pytest.mark.parametrize("name", SCENES)

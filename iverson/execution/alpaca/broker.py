@@ -67,6 +67,7 @@ class AlpacaBroker(HearingBroker):
         self.adopted_at: float | None = None
         self._marks: dict[str, float] = {}
         self._plain = 0
+        self._halted_for = ""  # without a desk nobody else refuses entries
 
     # -- the run -------------------------------------------------------------------------------
 
@@ -113,6 +114,7 @@ class AlpacaBroker(HearingBroker):
     def halt(self, rule: str, reason: str) -> None:
         """Refuse new entries until a person has looked; exits and stops go on."""
         self.p.store.alarm(rule, reason)
+        self._halted_for = self._halted_for or reason
         if self.desk is not None:
             self.desk.halt(rule, reason, at=self.p.store.clock())
 
@@ -148,6 +150,9 @@ class AlpacaBroker(HearingBroker):
         entry = group.entry
         self._name_key(entry)
         name = self.p.store.name(entry, self._decided_of(entry), "entry", 1)
+        if self.desk is None and self._halted_for and not group.reduces:
+            self.refuse(group, bt.Order.Rejected, f"halted: {self._halted_for}")
+            return
         self._stop_at_zero(group)
         try:
             body = sending.body_of(group, name)

@@ -23,11 +23,13 @@ import pytest
 from iverson.errors import ConfigError
 from iverson.execution.alpaca import sending
 from iverson.execution.alpaca.states import update
+from iverson.execution.alpaca.store import AlpacaStore
 from iverson.model import Answer, Execution, Intent
 from iverson.simulator import render
 from iverson.simulator.faults import Fault
 from iverson.simulator.settings import Switches
 from tests.execution.alpaca.live import Lived, live
+from tests.stages.rig import Breaking
 
 QUIET = "100 100 100 100 101 102 103 103"
 SIZE = 10
@@ -410,3 +412,81 @@ def test_order_kinds_are_refused_by_the_sentence_that_names_what_there_is() -> N
 
     with pytest.raises(ConfigError, match="use Market, Limit, Stop, StopLimit or StopTrail"):
         sending.plain_body(order(), size=1, name="x")
+
+
+def post_of(plan: Any) -> int:
+    """Number of the call that posts the first order."""
+    return live(QUIET, plan).breaking.calls.index("POST orders") + 1
+
+
+def test_order_that_nobody_could_tell_of_is_found_at_a_later_look_and_halts_entries() -> None:
+    plan = {2: buy(), 6: buy()}
+    post = post_of(plan)
+    silent = {post: "answer lost"} | {post + look: "not sent" for look in range(1, 6)}
+
+    lived = live(QUIET, plan, breaking=Breaking(spoils=silent))
+
+    assert [rule for rule, _ in lived.alarms] == ["doubt"]
+    assert [ending.ending for ending in lived.noted if isinstance(ending, Answer)] == ["abandoned"]
+    assert lived.held() == {"TEST": "10"}  # the second entry was refused
+    assert lived.breaking.calls.count("POST orders") == 1
+    in_step(lived)
+
+
+def test_stop_that_the_venue_replaces_by_another_order_is_followed() -> None:
+    """The target turns into "replaced" when its stop is triggered; both end as what they are."""
+    lived = live(
+        "100 100 100 100 94 94 94", {2: bracket()},
+        switches=Switches.exact(target_when_stopped="replaced"),
+    )  # fmt: skip
+
+    assert (ways(lived, "Stop")[-1], ways(lived, "Limit")[-1]) == ("Completed", "Canceled")
+
+
+@pytest.mark.parametrize("how", ["replaced", "canceled", "silent"])
+@pytest.mark.parametrize("told", [True, False])
+def test_legs_end_the_same_whichever_words_the_stream_has_for_it(how: Any, *, told: bool) -> None:
+    switches = Switches.exact(target_when_stopped=how, emit_oco_cancel=told, emit_held=told)
+    for words in (QUIET, "100 100 100 100 94 94 94"):
+        lived = live(words, {2: bracket()}, switches=switches)
+
+        assert lived.held() == {}
+        in_step(lived)
+
+
+def test_two_stores_are_two_accounts() -> None:
+    one = AlpacaStore("key", "secret", paper=True, threaded=False)
+    other = AlpacaStore("else", "secret", paper=False, threaded=False)
+
+    assert one is not other
+    assert one.rest.client._api_key != other.rest.client._api_key
+    assert "paper" in one.rest.client._base_url.value
+    assert "paper" not in other.rest.client._base_url.value
+
+
+def test_store_without_keys_is_refused_in_a_sentence() -> None:
+    with pytest.raises(ConfigError, match="needs the account's key and secret"):
+        AlpacaStore()
+
+
+def test_error_of_one_order_is_its_own_and_the_next_one_goes_through() -> None:
+    lived = live(
+        QUIET,
+        {2: buy(), 3: buy()},
+        faults=[Fault(on="POST /v2/orders", do="status", status=422, code=40010001, message="no")],
+    )
+
+    assert [status for _, status, _ in lived.notified].count("Rejected") == 1
+    assert lived.held() == {"TEST": "10"}
+    in_step(lived)
+
+
+def test_one_cancels_other_orders_end_together() -> None:
+    def pair(strategy: Any) -> None:
+        first = strategy.buy(size=SIZE, exectype=Order.Limit, price=99.0)
+        strategy.buy(size=SIZE, exectype=Order.Limit, price=90.0, oco=first)
+
+    lived = live("100 100 100 98 98 98 98", {2: pair})
+
+    assert lived.held() == {"TEST": "10"}
+    assert sorted(one["status"] for one in lived.orders) == ["canceled", "filled"]
