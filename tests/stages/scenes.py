@@ -34,7 +34,7 @@ class Scene:
     """One story: bars, the signals of each bar's close, and what happens besides.
 
     `acts` maps (number of a bar, New York time) to what somebody else does then; `race` acts on the
-    exchange when a request of that method was taken. `quiet` names the rules that may alarm.
+    exchange when a request was taken. `alarms` names the rules that have to alarm.
     """
 
     name: str
@@ -47,7 +47,6 @@ class Scene:
     race: Callable[[Street], Callable[[str, str], None]] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     alarms: frozenset[str] = frozenset()
-    foreign: bool = False  # whether somebody else trades on the account
 
     @property
     def sessions(self) -> list[Any]:
@@ -182,6 +181,12 @@ def scenes() -> dict[str, Scene]:
             race=_fill_on_cancel,
         ),
         Scene(
+            "fill between two reads",
+            {"TEST": _bars(f"{QUIET} | 100/105/100/103")},
+            {0: (_long(limit=97.0),)},
+            race=_fill_between_reads,
+        ),
+        Scene(
             "split",
             {"TEST": _bars("100 100 100 | gap 50 50 | 50/50/47/48 48", splits={3: 2.0})},
             one,
@@ -213,7 +218,6 @@ def scenes() -> dict[str, Scene]:
             {**one, 3: (_long("TEST", limit=101.0),)},
             acts={(2, time(12, 0)): _close_by_hand},
             alarms=frozenset({"out of sync"}),
-            foreign=True,
         ),
         Scene(
             "two symbols, dividend, deposit",
@@ -234,6 +238,20 @@ def _bars(words: str, *, symbol: str = "TEST", **actions: Mapping[int, float]) -
     first = words.split(maxsplit=1)[0]
     moved = {kind: {n + 1: one for n, one in found.items()} for kind, found in actions.items()}
     return bars(f"{first} {words}", symbol=symbol, **moved)
+
+
+def _fill_between_reads(street: Street) -> Callable[[str, str], None]:
+    """Let an entry fill just after the executions were read, and before the positions are."""
+
+    def raced(_: str, path: str) -> None:
+        living = [one for one in street.exchange.orders(street.account) if one.opens]
+        if path.endswith("activities/FILL") and street.exchange.next_at() and living:
+            (entry,) = living
+            if entry.status == "new" and street.now > _clock(street.now.date(), time(9, 30)):
+                price = Decimal("97.00")
+                street.exchange.force_fill(entry.id, qty=entry.remaining, price=price)
+
+    return raced
 
 
 def _deposit(street: Street) -> None:

@@ -160,7 +160,7 @@ MUTANTS = [
     Mutant(names_at_random, "target", "duplicate", AFTER_POST),
     Mutant(a_timeout_is_a_rejection, "stop", "cash", spoils=("answer lost",)),
     Mutant(
-        a_name_in_use_is_a_rejection, "target", "order events",
+        a_name_in_use_is_a_rejection, "target", "fills",
         spoils=("answer lost", *[UNSEEN] * 5),
     ),
     Mutant(nothing_is_reconciled, "stop", "cash"),

@@ -26,6 +26,7 @@ from iverson.model import Answer, Intent
 
 FILLS_BEFORE = timedelta(days=1)  # before the oldest open decision
 SEND_SECONDS = 120.0  # how late an entry may still be sent that a process left unsent
+AGAIN_SECONDS = (1.0, 2.0, 4.0)  # before books that differ are believed to differ
 WORD_TRIES, WORD_SECONDS = 40, 0.25  # how long the venue's word on a cancel is waited for
 
 
@@ -61,9 +62,9 @@ class TakingOver:
         account = self.venue.account()
         problems = [("doubt", words) for words in self._settle_doubts()]
         self._note_flows()
-        found = self._reconcile()
+        found = self._agreed()
         if self._withdraw([*self._overdue(found), *found.stale]):
-            found = self._reconcile()
+            found = self._agreed()
         problems += [("out of sync", words) for words in found.problems]
         if account.blocks:
             blocks = ", ".join(account.blocks)
@@ -133,6 +134,16 @@ class TakingOver:
         self.written = replace(written, flows=(*written.flows, *found))
 
     # -- what stands at the venue --------------------------------------------------------------
+
+    def _agreed(self) -> Reconciled:
+        """Reconcile, again if something is wrong: a fill may fall between two reads, or lag."""
+        found = self._reconcile()
+        for seconds in AGAIN_SECONDS:
+            if not found.problems:
+                break
+            self.pause(seconds)
+            found = self._reconcile()
+        return found
 
     def _reconcile(self) -> Reconciled:
         shown = {}
