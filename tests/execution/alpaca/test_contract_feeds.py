@@ -190,3 +190,19 @@ def test_sockets_start_and_stop_in_bounded_time_and_leave_no_thread() -> None:
     assert ended == [True, True]
     assert time.monotonic() - began < 20
     assert not {"alpaca-trades", "alpaca-bars"} & alive()
+
+
+def test_socket_whose_keys_are_refused_says_so_after_three_tries() -> None:
+    with exchange(bars("100 100 100")) as venue:
+        sim = venue.sim
+        socket = sockets.trades(
+            sim.key, "wrong", paper=True, url=sim.urls.trading_stream,
+            hear=lambda _: None, connected=lambda: None,
+        )  # fmt: skip
+        socket.start()
+        until = time.monotonic() + 30
+        while not socket.refused and time.monotonic() < until:
+            time.sleep(0.05)
+        assert socket.refused
+        assert socket.connections == 0
+        assert socket.stop(seconds=30)
