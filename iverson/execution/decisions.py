@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ class OpenGroup:
     `size` shares were asked for, `filled` entered at `price` on average, `held` (signed) are left;
     `entered` is Backtrader's date number of the first fill. The orders are the broker's, None when
     it has none alive; `exit` is one that leaves the position already, at a limit or at any price.
+    `booked` counts the shares of each order that the books have, as the broker counted them then.
     """
 
     symbol: str
@@ -43,6 +44,7 @@ class OpenGroup:
     target: Any = None
     exit: Any = None
     exit_leg: Leg = "flatten"
+    booked: Mapping[str, float] = field(default_factory=dict)
     bracket: Bracket | None = None
     verdict: Verdict | None = None
 
@@ -213,6 +215,7 @@ class Decision:
             stop=stop,
             target=target,
             exit=leaving,
+            booked=_by_order(executions),
             exit_leg=self.orders[leaving.id][0] if leaving else "flatten",  # type: ignore[arg-type]  # a Leg
             bracket=None if self.verdict is None else _bracket(self.verdict, first),
             verdict=None if self.verdict is None else replace(self.verdict, size=size),
@@ -239,6 +242,13 @@ def orders_of(intents: Sequence[Intent], shown: Mapping[str, Any]) -> dict[str, 
         found[order.id] = (leg, order)
         for one in order.legs:
             found[one.id] = (one.leg, one)
+    return found
+
+
+def _by_order(executions: Sequence[Execution]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for one in executions:
+        found[one.order] = found.get(one.order, 0.0) + one.size
     return found
 
 

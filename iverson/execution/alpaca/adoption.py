@@ -63,6 +63,7 @@ def _adopt(broker: Any, one: OpenGroup, data: Any) -> None:
     tracked = Tracked(group, entry, "entry", one.name, one.size, filled=one.filled)
     if one.entry is not None:
         tracked.id, tracked.working = one.entry.id, waiting
+        tracked.filled = one.booked.get(one.entry.id, 0.0)  # as counted before any split
     tracked.ended = not waiting
     broker.tracking.add(tracked)
     for leg, kind, price, state in (
