@@ -9,7 +9,7 @@ what is plugged in here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -24,13 +24,16 @@ from iverson.model import Signal, Verdict
 from iverson.monitoring.record import Record, Release
 from iverson.risk.gate import Gate, denied
 
+SignalKey = tuple[str, datetime, str]  # symbol, instant of the bar, side
+
 
 class Desk:
     """One run's meeting place; made by whoever starts the run, handed to broker and strategy.
 
     Sessions before `first` are warm-up: nothing trades and nothing is noted; so are bars up to
     `after`, where only a newer one counts. On `last` no entry is made by daily bars, because none
-    is left to fill it; `within` sessions there are.
+    is left to fill it; `within` sessions there are. `answered` holds the verdicts that an ended
+    process has noted: the same signal gets the same answer, and it is not noted again.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Desk:
         last: date,
         within: bool = False,
         after: datetime | None = None,
+        answered: Mapping[SignalKey, Verdict] | None = None,
     ) -> None:
         self.gate = gate
         self.account = account
@@ -51,6 +55,7 @@ class Desk:
         self.last = last
         self.within = within
         self.after = after
+        self.answered = answered or {}
         self.broker: Any = None
         self.now: Moment | None = None
         self._book: Book | None = None
@@ -83,7 +88,7 @@ class Desk:
         for halt in self.gate.halts(self.book()):
             self.account.add(halt)
             self.record.add(halt)
-            self._withdraw_entries()
+            self.withdraw_entries()
             self._book = None
         return True
 
@@ -101,6 +106,9 @@ class Desk:
 
     def review(self, signal: Signal, *, ready: bool = True) -> Verdict:
         """Have the gate answer a signal and note the answer; without a fresh bar it is denied."""
+        known = self.answered.get((signal.symbol, signal.at, signal.side))
+        if known is not None:
+            return known
         if ready:
             verdict = self.gate.review(on_grid(signal), self.book())
         else:
@@ -136,17 +144,25 @@ class Desk:
             order.addinfo(verdict=verdict)
         return int(verdict.size)
 
-    def halt(self, rule: str, reason: str) -> None:
-        """Refuse entries until a person releases it: the books or the broker are in doubt."""
-        if self.now is None or any(halt.rule == rule for halt in self.book().halts):
+    def halt(self, rule: str, reason: str, *, at: datetime) -> None:
+        """Refuse entries until a person releases it: the books or the broker are in doubt.
+
+        Noted at once, whether or not this run decides anything; `at` is when it was noticed.
+        """
+        if any(halt.rule == rule for halt in self.account.state.halts):
             return
-        halt = Halt(rule, reason, since=self.now.at, latched=True)
+        halt = Halt(rule, reason, since=at, latched=True)
         self.account.add(halt)
         self.record.add(halt)
-        self._withdraw_entries()
+        self.withdraw_entries()
         self._book = None
 
-    def _withdraw_entries(self) -> None:
+    def standing(self, at: datetime) -> tuple[Halt, ...]:
+        """Return the halts in force at an instant."""
+        return tuple(halt for halt in self.account.state.halts if halt.in_force(at))
+
+    def withdraw_entries(self) -> None:
+        """Cancel the entries that wait; those of plain orders, which no halt concerns, stay."""
         for group in list(self.broker.groups.values()):
             if group.waiting and "verdict" in group.entry.info:
                 self.broker.cancel(group.entry)

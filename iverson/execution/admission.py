@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Protocol
 
 import backtrader as bt
 
+from iverson.book import Halt
 from iverson.execution.groups import Group
 from iverson.execution.orders import STOPS, UNPRICED, is_faulty
 from iverson.model import Verdict
@@ -21,8 +23,16 @@ class Desk(Protocol):
         """Return the approved number of shares, 0 when denied."""
         ...
 
-    def halt(self, rule: str, reason: str) -> None:
+    def halt(self, rule: str, reason: str, *, at: datetime) -> None:
         """Refuse entries until a person has looked."""
+        ...
+
+    def standing(self, at: datetime) -> tuple[Halt, ...]:
+        """Return the halts in force at an instant."""
+        ...
+
+    def withdraw_entries(self) -> None:
+        """Cancel the entries that wait."""
         ...
 
 

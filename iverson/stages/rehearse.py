@@ -3,7 +3,8 @@
 
 Everything but the venue is what paper and live use: broker, protocol, reconciliation, journal.
 Daily bars are traded by wakes, two a session: shortly before the close for what has to be left,
-after it for the new bar.
+after it for the new bar. Before the open of a session with a split there is one more: the stops at
+the venue are made for other shares, and the open would meet them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 AFTER_CLOSE = timedelta(minutes=1)
 BEFORE_CLOSE = timedelta(minutes=5)
+BEFORE_OPEN = timedelta(minutes=30)
 
 
 @dataclass
@@ -87,7 +89,11 @@ def rehearse_daily(
         begin(book, run, setup, bars, stage=Stage.REHEARSE, system=system, at=start)
         store = _store_of(venue, alarms)
         before = calendar.offset(sessions[0], -1)
+        splits = _splits(bars)
         for number, session in enumerate(sessions):
+            if session in splits and number:
+                venue.advance_to(calendar.open_at(session) - BEFORE_OPEN)
+                _wake(setup, prepared, before, store, book, run)
             if number:
                 venue.advance_to(calendar.close_at(session) - BEFORE_CLOSE)
                 _wake(setup, prepared, before, store, book, run)
@@ -103,6 +109,16 @@ def _wake(  # noqa: PLR0917 (the same in two places)
     setup: Setup, prepared: Prepared, session: date, store: Any, journal: Journal, run: str
 ) -> Woke:
     return wake(setup, prepared, session=session, store=store, journal=journal, run=run)
+
+
+def _splits(bars: Mapping[str, Bars]) -> set[date]:
+    """Return the sessions on which any symbol is split."""
+    return {
+        one.session[number].item()
+        for one in bars.values()
+        for number in range(1, len(one))
+        if one.factor[number] != one.factor[number - 1]
+    }
 
 
 def _store_of(

@@ -29,8 +29,10 @@ from iverson.monitoring.recorder import Recorder
 from iverson.research.backtest import Prepared, Setup, warm_up_bars, windows_of
 from iverson.research.failures import blamed
 from iverson.risk.gate import Gate
+from iverson.stages.late import Late
+from iverson.stages.lock import account_lock
 from iverson.stages.memory import JournaledRecord, remember
-from iverson.stages.wake import StoreMaker, catch_up
+from iverson.stages.wake import StoreMaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,27 @@ def stream(
     Parameters
     ----------
     prepared: bars up to `now`, the instant of the start.
+    journal: a journal in use is refused (`ConfigError`).
     running: gets the Cerebro before it runs, so that `runstop` can end it.
     """
+    with account_lock(journal.path):
+        return _stream(
+            setup, prepared, line=line, store=store, journal=journal, run=run, now=now,
+            running=running,
+        )  # fmt: skip
+
+
+def _stream(
+    setup: Setup,
+    prepared: Prepared,
+    *,
+    line: Line,
+    store: StoreMaker,
+    journal: Journal,
+    run: str,
+    now: datetime,
+    running: Callable[[bt.Cerebro], None] | None,
+) -> Streamed:
     calendar = new_york()
     session = calendar.session_of(now)
     memory = remember(journal, run, after=session)
@@ -96,10 +117,12 @@ def stream(
         last=date.max,
         within=True,
         after=max(newest, memory.decided or newest),
+        answered=memory.answered,
     )
     broker = alpaca.getbroker()
     broker.desk, desk.broker = desk, broker
-    catch_up(memory, record)
+    alpaca.late = Late(memory, record, desk.account, alpaca.costs)
+    alpaca.late.catch_up()
 
     cerebro = LeanCerebro(stdstats=False, quicknotify=False)
     cerebro.setbroker(broker)

@@ -18,17 +18,21 @@ import backtrader as bt
 from iverson.desk import Desk
 from iverson.engine.cerebro import LeanCerebro
 from iverson.execution.account import Account
+from iverson.execution.alpaca.opening import sendable_until
 from iverson.execution.alpaca.store import AlpacaStore
 from iverson.execution.reconcile import Written
 from iverson.market.bars import DAILY
-from iverson.model import Execution, Fill
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import Record
 from iverson.monitoring.recorder import Recorder
 from iverson.research.backtest import Prepared, Setup, warm_up_bars, windows_of
 from iverson.research.failures import blamed
 from iverson.risk.gate import Gate
-from iverson.stages.memory import JournaledRecord, Memory, remember
+from iverson.stages.late import Late
+from iverson.stages.lock import account_lock
+from iverson.stages.memory import JournaledRecord, remember
+
+LINGER_SECONDS = 120.0  # for what is under way when everything is decided
 
 StoreMaker = Callable[[Written, Callable[[Any], None]], AlpacaStore]
 
@@ -59,8 +63,22 @@ def wake(
     ----------
     prepared: bars that end with the newest complete one.
     store: makes the `AlpacaStore`, given what was written down and how to note.
-    journal, run: where everything is kept, and under which name.
+    journal, run: where everything is kept, and under which name; a journal in use is refused
+        (`ConfigError`).
     """
+    with account_lock(journal.path):
+        return _wake(setup, prepared, session=session, store=store, journal=journal, run=run)
+
+
+def _wake(
+    setup: Setup,
+    prepared: Prepared,
+    *,
+    session: date,
+    store: StoreMaker,
+    journal: Journal,
+    run: str,
+) -> Woke:
     memory = remember(journal, run, after=session)
     record = JournaledRecord(journal, run)
 
@@ -75,6 +93,7 @@ def wake(
     newest = max(prepared.feeds[symbol].bars.at[rows][-1] for symbol, rows in windows.items())
     at = newest.astype("datetime64[us]").item().replace(tzinfo=UTC)
     acts = memory.decided is None or memory.decided < at
+    in_time = alpaca.clock() <= sendable_until(at)
 
     account = Account(memory.state, history=prepared.history)
     never = date.max
@@ -83,15 +102,17 @@ def wake(
         account=account,
         record=record,
         first=session if acts else never,
-        last=never,
-        within=prepared.interval != DAILY,
+        last=never if in_time else session,  # an old decision is not carried out late
+        within=in_time and prepared.interval != DAILY,
         after=at - timedelta(microseconds=1),
+        answered=memory.answered,
     )
-    broker = alpaca.getbroker()
+    broker = alpaca.getbroker(linger_seconds=LINGER_SECONDS)
     broker.desk = desk
     broker.carried_from = float(bt.date2num(at.replace(tzinfo=None)))
     desk.broker = broker
-    catch_up(memory, record)
+    alpaca.late = Late(memory, record, account, alpaca.costs)
+    alpaca.late.catch_up()
 
     cerebro = LeanCerebro(stdstats=False, quicknotify=False)
     cerebro.setbroker(broker)
@@ -106,28 +127,3 @@ def wake(
     while (order := broker.get_notification()) is not None:
         recorder.notify_order(order)  # what came after the last bar
     return Woke(at, session, acts, record, alpaca.problems)
-
-
-def catch_up(memory: Memory, record: Record) -> None:
-    """Note the fills, and the trades they end, that an ended process could not note any more."""
-    for one in memory.unbooked:
-        fill = fill_of(one)
-        record.add(fill)
-        trade = memory.builder.add(fill, None)
-        if trade is not None:
-            record.add(trade)
-
-
-def fill_of(execution: Execution) -> Fill:
-    """Return the fill of our books that an execution of the venue makes; fees are not known."""
-    return Fill(
-        at=execution.at,
-        session=execution.session,
-        order_id=f"{execution.key}-{execution.leg.replace(' ', '-')}",
-        symbol=execution.symbol,
-        side=execution.side,
-        leg=execution.leg,
-        size=execution.size,
-        price=execution.price,
-        commission=0.0,
-    )

@@ -8,19 +8,23 @@ from typing import Any
 
 import backtrader as bt
 
+from iverson.execution.alpaca.hearing import number_of
 from iverson.execution.alpaca.states import OrderState
 from iverson.execution.alpaca.tracking import Tracked
+from iverson.execution.decisions import OpenGroup
 from iverson.execution.groups import Group
-from iverson.execution.reconcile import OpenGroup
 
 
-def adopt_ready(broker: Any) -> None:
-    """Take over the groups whose symbols have a bar, once the first bar that counts has come."""
+def adopt_ready(broker: Any) -> bool:
+    """Take over the groups whose symbols have a bar, once the first bar that counts has come.
+
+    Returns whether any was taken over.
+    """
     if not broker.adopting:
-        return
+        return False
     clock = max((d.datetime[0] for d in broker.cerebro.datas if len(d)), default=float("-inf"))
     if clock < broker.carried_from:
-        return
+        return False
     waiting = []
     for one in broker.adopting:
         data = broker.cerebro.datasbyname.get(one.symbol)
@@ -28,7 +32,10 @@ def adopt_ready(broker: Any) -> None:
             waiting.append(one)
         else:
             _adopt(broker, one, data)
+    taken = len(waiting) < len(broker.adopting)
     broker.adopting = waiting
+    broker.adopted_at = number_of(broker.p.store.clock())
+    return taken
 
 
 def _adopt(broker: Any, one: OpenGroup, data: Any) -> None:
@@ -39,7 +46,7 @@ def _adopt(broker: Any, one: OpenGroup, data: Any) -> None:
     enter, leave = bt.order.BuyOrder, bt.order.SellOrder
     if one.side == "short":
         enter, leave = leave, enter
-    common = dict(owner=broker.cerebro.runningstrats[0], data=data, simulated=True)
+    common = dict(owner=broker.cerebro.runningstrats[0], data=data)
     entry = enter(**common, size=one.size, exectype=bt.Order.Limit, price=one.limit)
     entry.addinfo(key=one.key, leg="entry")
     if one.verdict is not None:
@@ -56,6 +63,7 @@ def _adopt(broker: Any, one: OpenGroup, data: Any) -> None:
     tracked = Tracked(group, entry, "entry", one.name, one.size, filled=one.filled)
     if one.entry is not None:
         tracked.id, tracked.working = one.entry.id, waiting
+        tracked.filled = one.booked.get(one.entry.id, 0.0)  # as counted before any split
     tracked.ended = not waiting
     broker.tracking.add(tracked)
     for leg, kind, price, state in (
@@ -76,13 +84,32 @@ def _adopt(broker: Any, one: OpenGroup, data: Any) -> None:
         if state is not None:
             broker.tracking.add(_leg(group, order, leg, state))
     broker.groups[entry.ref] = group
-    if one.bracket is not None:
-        broker.exits.expect(group, one.entered, one.bracket.max_sessions)
+    if one.exit is not None:
+        _resume_exit(
+            broker,
+            group,
+            one,
+            leave(**common, size=abs(one.held), exectype=bt.Order.Market, parent=entry),
+        )
+    sessions = None if one.bracket is None else one.bracket.max_sessions
+    broker.exits.expect(group, one.entered, sessions)
+
+
+def _resume_exit(broker: Any, group: Group, one: OpenGroup, order: Any) -> None:
+    order.addinfo(key=one.key, leg=one.exit_leg)
+    order.created.price = broker.mark(group.data)
+    order.submit(broker)
+    order.accept(broker)
+    order.activate()
+    group.legs.append(order)
+    broker.tracking.add(_leg(group, order, one.exit_leg, one.exit))
+    broker.exits.resume(group, order, offered=one.exit.kind == "limit")
 
 
 def _leg(group: Group, order: Any, leg: Any, state: OrderState) -> Tracked:
-    working = state.meaning in ("working", "partial")
+    # A stop sleeps ("held") beside a target at work, and before its entry has filled completely.
+    working = state.meaning in ("working", "partial") or (leg == "stop" and not group.waiting)
     return Tracked(
         group, order, leg, state.name, state.size,
-        id=state.id, filled=state.filled, working=working or leg == "stop", ended=not state.alive,
+        id=state.id, filled=state.filled, working=working, ended=not state.alive,
     )  # fmt: skip

@@ -10,7 +10,7 @@ is on the disk.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import backtrader as bt
@@ -24,10 +24,12 @@ from iverson.execution.alpaca.protocol import Placed
 from iverson.execution.alpaca.states import Holding
 from iverson.execution.alpaca.tracking import Tracked
 from iverson.execution.alpaca.venue import canonical
+from iverson.execution.decisions import OpenGroup
 from iverson.execution.groups import Group
-from iverson.execution.reconcile import OpenGroup
 from iverson.market.moments import moment
 from iverson.model import Answer, Intent, Leg
+
+LINGER_STEP = 1.0  # seconds between two looks
 
 
 class AlpacaBroker(HearingBroker):
@@ -41,6 +43,8 @@ class AlpacaBroker(HearingBroker):
     lead_seconds: how long before a session's close a time limit begins to leave.
     exit_tries, exit_seconds, collar: a time limit offers up to `collar` (a fraction) worse than the
         last price, `exit_tries` times, `exit_seconds` each; then it takes any price.
+    linger_seconds: how long, at its end, a run goes on with cancels, protection and exits that are
+        under way; for a wake, after which nobody would.
     """
 
     params = (
@@ -50,6 +54,7 @@ class AlpacaBroker(HearingBroker):
         ("exit_tries", 3),
         ("exit_seconds", 20.0),
         ("collar", 0.01),
+        ("linger_seconds", 0.0),
     )
 
     def init(self) -> None:
@@ -59,7 +64,10 @@ class AlpacaBroker(HearingBroker):
         self.exits = Exits(self)
         self.foreign: tuple[Holding, ...] = ()
         self.adopting: list[OpenGroup] = []
+        self.adopted_at: float | None = None
+        self._marks: dict[str, float] = {}
         self._plain = 0
+        self._halted_for = ""  # without a desk nobody else refuses entries
 
     # -- the run -------------------------------------------------------------------------------
 
@@ -69,17 +77,18 @@ class AlpacaBroker(HearingBroker):
         store = self.p.store
         if store is None:
             raise ConfigError("AlpacaBroker needs a store: AlpacaStore(...).getbroker()")
-        opening = store.opening()
-        self.startingcash = self.cash = opening.cash
+        opening = store.opening(self.halt)
+        self.startingcash = self.cash = self._value = opening.account.cash
         self.foreign = opening.foreign
         self.adopting = list(opening.groups)
-        self._value = opening.cash
+        self._marks = opening.marks
 
     def next(self) -> None:
         """Book what the venue has said since the last time, then see to what is due."""
         store = self.p.store
         self._now = number_of(store.clock())
-        adoption.adopt_ready(self)
+        if adoption.adopt_ready(self) and self.desk is not None and self._halted():
+            self.desk.withdraw_entries()
         store.worker.drain()
         for update in store.updates():
             self.take_update(update)
@@ -93,14 +102,47 @@ class AlpacaBroker(HearingBroker):
     def stop(self) -> None:
         """Book what is still on its way; protective stops stay at the venue."""
         store = self.p.store
+        until = store.clock() + timedelta(seconds=self.p.linger_seconds)
+        while store.clock() < until and (busy := self._under_way()):
+            store.pause(LINGER_STEP)
+            for group in busy:
+                store.refresh(self, group)
+            self.next()
         store.settle(self)
         super().stop()
 
     def halt(self, rule: str, reason: str) -> None:
         """Refuse new entries until a person has looked; exits and stops go on."""
         self.p.store.alarm(rule, reason)
+        self._halted_for = self._halted_for or reason
         if self.desk is not None:
-            self.desk.halt(rule, reason)
+            self.desk.halt(rule, reason, at=self.p.store.clock())
+
+    @property
+    def flattens(self) -> bool:
+        """Whether a halt in force asks that positions be left."""
+        at = self.p.store.clock()
+        return self.desk is not None and any(halt.flatten for halt in self.desk.standing(at))
+
+    def _halted(self) -> bool:
+        return self.desk is not None and bool(self.desk.standing(self.p.store.clock()))
+
+    def _under_way(self) -> list[Group]:
+        """Return the groups with something asked for, or due, that the venue has not done yet."""
+        return [
+            group
+            for group in self.groups.values()
+            if self.exits.under_way(group)
+            or (group.held and group.legs and not self.protection.is_covered(group))
+            or any(one.cancel_asked and not one.ended for one in self.tracking.of(group))
+        ]
+
+    def last_price(self, data: Any) -> float:
+        """Return the newest price known of a symbol: of the run's bars, or of a start since."""
+        begun = self.adopted_at
+        if begun is not None and data.datetime[0] < begun and data._name in self._marks:
+            return self._marks[data._name]
+        return self.mark(data)
 
     # -- orders out ----------------------------------------------------------------------------
 
@@ -108,6 +150,10 @@ class AlpacaBroker(HearingBroker):
         entry = group.entry
         self._name_key(entry)
         name = self.p.store.name(entry, self._decided_of(entry), "entry", 1)
+        if self.desk is None and self._halted_for and not group.reduces:
+            self.refuse(group, bt.Order.Rejected, f"halted: {self._halted_for}")
+            return
+        self._stop_at_zero(group)
         try:
             body = sending.body_of(group, name)
         except ConfigError as error:
@@ -119,7 +165,27 @@ class AlpacaBroker(HearingBroker):
         self.tracking.add(Tracked(group, entry, "entry", name, abs(entry.created.size)))
         until = bt.num2date(entry.valid).replace(tzinfo=UTC) if entry.valid else None
         intent = replace(self.intent_for(group, "entry", 1, body), valid_until=until)
-        self.send(intent, lambda placed: self._answered(group, placed))
+        if not self.p.store.intend(intent):
+            self._forget(group)  # an ended process has sent it: what became of it was taken over
+            return
+        self._place(intent, lambda placed: self._answered(group, placed))
+
+    def _stop_at_zero(self, group: Group) -> None:
+        """Cut an order that would go through zero to what leaves: Alpaca takes no other."""
+        held, size = self.positions[group.data].size, group.entry.created.size
+        if held * size < 0 and abs(size) > abs(held) and not group.legs:
+            group.resize(abs(held))
+            group.reduces = True
+            self.p.store.told(
+                f"{group.data._name}: {abs(size)} shares would go through zero; {abs(held)} leave "
+                "the position, the rest is for an order of its own once they have"
+            )
+
+    def _forget(self, group: Group) -> None:
+        self.groups.pop(group.entry.ref, None)
+        self.tracking.forget(group)
+        for order in group.orders:
+            order.status = bt.Order.Canceled  # for a strategy that looks; nothing has happened
 
     def _joined(self, group: Group, order: Any) -> None:
         order.accept(self)
@@ -143,17 +209,18 @@ class AlpacaBroker(HearingBroker):
 
     def send(self, intent: Intent, then: Any) -> None:
         """Write an intent down, then have it placed; `then` gets how it ended."""
-        store = self.p.store
-        if not store.intend(intent):
+        if not self.p.store.intend(intent):
             then(Placed("rejected", "this decision was sent before", 0))
             return
+        self._place(intent, then)
 
+    def _place(self, intent: Intent, then: Any) -> None:
         def answered(placed: Placed) -> None:
             self._note_answer(intent, placed)
             then(placed)
             self._unpark()
 
-        store.place(intent, answered)
+        self.p.store.place(intent, answered)
 
     def _note_answer(self, intent: Intent, placed: Placed) -> None:
         when = moment(self._now)

@@ -46,7 +46,6 @@ class Exits:
     def __init__(self, broker: Any) -> None:
         self.broker = broker
         self._leaving: dict[int, Leaving] = {}  # by the entry's ref
-        self._attempts: dict[tuple[int, str], int] = {}
         self._expected: dict[int, tuple[Group, datetime]] = {}
 
     def schedule(self, group: Group, order: Any) -> None:
@@ -62,11 +61,30 @@ class Exits:
         self._leaving[group.entry.ref] = Leaving(group, order, due)
 
     def expect(self, group: Group, entered: Any, sessions: int | None) -> None:
-        """Leave a group that was taken over in its last session, even if nobody decides again."""
-        if sessions is None or entered is None:
-            return
-        last = new_york().offset(moment(entered).session, sessions)
-        self._expected[group.entry.ref] = (group, self._before_close(last))
+        """Leave a group that was taken over in its last session, even if nobody decides again.
+
+        Under a halt that flattens, in the session in progress, or the next one.
+        """
+        if self.broker.flattens:
+            due = self._before_close(_coming_session(self.broker.p.store.clock()))
+            self._expected[group.entry.ref] = (group, due)
+        elif sessions is not None and entered is not None:
+            last = new_york().offset(moment(entered).session, sessions)
+            self._expected[group.entry.ref] = (group, self._before_close(last))
+
+    def resume(self, group: Group, order: Any, *, offered: bool) -> None:
+        """Take over an exit that an ended process has sent: offered at a limit, or at any price."""
+        now = self.broker.p.store.clock()
+        self._leaving[group.entry.ref] = Leaving(
+            group, order, now, phase="offering" if offered else "taking", tries=int(offered),
+            since=now, busy=not offered,
+        )  # fmt: skip
+
+    def under_way(self, group: Group) -> bool:
+        """Whether a position is being left by now, in whatever way."""
+        one = self._leaving.get(group.entry.ref)
+        started = one is not None and one.phase != "scheduled" and bool(group.held)
+        return started and _is_open(self.broker.p.store.clock())
 
     def leaving(self, group: Group) -> bool:
         """Whether a position is past its protection: its shares are being freed or sold."""
@@ -84,8 +102,11 @@ class Exits:
             if now >= due or not group.held:
                 del self._expected[ref]
                 if group.held and ref not in self._leaving:
-                    trader = self.broker.cerebro.runningstrats[0]
-                    exit_at_close(trader, group.data, group.entry, size=group.held, immediate=True)
+                    exit_at_close(
+                        self.broker.cerebro.runningstrats[0], group.data, group.entry,
+                        size=group.held, immediate=True,
+                        leg="flatten" if self.broker.flattens else "time limit",
+                    )  # fmt: skip
         for one in list(self._leaving.values()):
             if not one.group.held or one.busy:
                 continue
@@ -100,6 +121,9 @@ class Exits:
 
     def _go_on(self, one: Leaving, now: datetime) -> None:
         waited = timedelta(0) if one.since is None else now - one.since
+        closed = not _is_open(now)
+        if closed and one.phase != "scheduled":
+            return  # it stands for the next open, and so does the stop
         if one.phase == "offering" and waited < timedelta(seconds=self.broker.p.exit_seconds):
             return
         if one.phase in ("scheduled", "offering") and one.tries < self.broker.p.exit_tries:
@@ -107,7 +131,8 @@ class Exits:
             if offered is not None:
                 self._offer(one, offered, now)
                 return
-        self._clear(one, now)
+        if not closed:
+            self._clear(one, now)
 
     # -- offering ------------------------------------------------------------------------------
 
@@ -123,7 +148,7 @@ class Exits:
         one.phase, one.tries, one.since, one.busy = "offering", one.tries + 1, now, True
         buy = one.order.isbuy()
         collar = broker.p.collar * one.tries
-        price = sending.marketable(broker.mark(one.group.data), collar, buy=buy)
+        price = sending.marketable(broker.last_price(one.group.data), collar, buy=buy)
         price = _beyond_stop(price, one.group.stop_price, buy=buy)
         body = {"limit_price": price_text(price, up=buy)}
         intent = self._intent(one, body, replaces=tracked.id)
@@ -189,10 +214,7 @@ class Exits:
 
     def _intent(self, one: Leaving, body: dict[str, Any], *, replaces: str = "") -> Any:
         leg = one.order.info["leg"]
-        place = (one.group.entry.ref, leg)
-        self._attempts[place] = attempt = self._attempts.get(place, 0) + 1
-        attempt = self.broker.p.store.next_attempt(one.group.entry, leg, attempt)
-        self._attempts[place] = attempt
+        attempt = self.broker.p.store.next_attempt(one.group.entry, leg)
         return self.broker.intent_for(one.group, leg, attempt, body, replaces=replaces)
 
 
@@ -205,6 +227,12 @@ def _beyond_stop(price: float, stop: float | None, *, buy: bool) -> float:
         return price
     tick = tick_size(stop)
     return min(price, stop - tick) if buy else max(price, stop + tick)
+
+
+def _is_open(at: datetime) -> bool:
+    calendar = new_york()
+    session = calendar.session_of(at)
+    return bool(calendar.open_at(session) <= at < calendar.close_at(session))
 
 
 def _coming_session(at: datetime) -> Any:

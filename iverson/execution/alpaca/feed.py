@@ -52,6 +52,7 @@ class AlpacaData(bt.feed.DataBase):
         self._past: deque[tuple[datetime, Candle, float, float]] = deque()
         if self.p.history is not None:
             self._past.extend(_rows(self.p.history))
+        self._kept: Candle | None = None  # a live bar that has to wait for those before it
         self._last: datetime | None = None
         self._status_live = False
         self._connections = 0
@@ -61,7 +62,7 @@ class AlpacaData(bt.feed.DataBase):
     def haslivedata(self) -> bool:
         """Whether a bar waits."""
         hub: Hub | None = self.p.hub
-        return bool(self._past) or (hub is not None and hub.waiting)
+        return bool(self._past or self._kept) or (hub is not None and hub.waiting)
 
     def _load(self) -> bool | None:
         if self._past:
@@ -73,31 +74,34 @@ class AlpacaData(bt.feed.DataBase):
         self._catch_up()
         if self._past:
             return self._load()
-        bar_or_none = hub.take(self.p.dataname)
+        bar_or_none, self._kept = self._kept or hub.take(self.p.dataname), None
         if bar_or_none is None:
             hub.wait(self._qcheck)
             bar_or_none = hub.take(self.p.dataname)
         if bar_or_none is None:
             return None
+        if self._catch_up():  # connected anew a moment ago: what was missed comes first
+            self._kept = bar_or_none
+            return self._load()
         if not self._status_live:
             self._status_live = True
             self.put_notification(self.LIVE)
         return self._deliver(bar_or_none.at, bar_or_none, self._factor(bar_or_none.at), 0.0)
 
-    def _catch_up(self) -> None:
-        """Fetch what was missed while the socket was not there."""
+    def _catch_up(self) -> bool:
+        """Fetch what was missed while the socket was not there; whether it was made anew."""
         count = self.p.connections() if self.p.connections is not None else 1
         if count == self._connections:
-            return
+            return False
         if self._connections and self._status_live:
             self.put_notification(self.CONNBROKEN)
             self.put_notification(self.DELAYED)
         self._connections = count
         self._status_live = False
-        if self.p.missed is None or self._last is None:
-            return
-        for bar in self.p.missed(self.p.dataname, self._last):
-            self._past.append((bar.at, bar, self._factor(bar.at), 0.0))
+        if self.p.missed is not None and self._last is not None:
+            for bar in self.p.missed(self.p.dataname, self._last):
+                self._past.append((bar.at, bar, self._factor(bar.at), 0.0))
+        return True
 
     def _deliver(self, at: datetime, bar: Candle, factor: float, dividend: float) -> bool | None:
         if self._last is not None and at <= self._last:

@@ -24,7 +24,6 @@ class Protection:
     def __init__(self, broker: Any) -> None:
         self.broker = broker
         self._bare_since: dict[int, datetime] = {}  # by the entry's ref
-        self._attempts: dict[int, int] = {}
         self._busy: set[int] = set()
 
     def step(self) -> None:
@@ -68,7 +67,7 @@ class Protection:
             for one in held:
                 broker.cancel_at_venue(one)
             return
-        self._attempts[ref] = attempt = self._attempts.get(ref, 0) + 1
+        attempt = broker.p.store.next_attempt(group.entry, "stop")
         body = protection_body(
             symbol=group.data._name,
             size=abs(group.held),
@@ -91,6 +90,10 @@ class Protection:
             return
         if placed.ending == "abandoned":
             return  # asked for again at the next step, under the next name
+        if placed.ending == "gone":
+            self._busy.add(group.entry.ref)  # a stop on shares that are gone would open a short
+            broker.halt("out of sync", f"{group.data._name}: {placed.reason}")
+            return
         broker.p.store.alarm(
             "unprotected",
             f"{group.data._name}: the stop was refused ({placed.reason}); leaving at the market",
@@ -103,7 +106,7 @@ class Protection:
         stop = sending.stop_of(group)
         if stop is None or not group.held:
             return
-        self._attempts[ref] = attempt = self._attempts.get(ref, 0) + 1
+        attempt = broker.p.store.next_attempt(group.entry, "flatten")
         body = order_body(
             symbol=group.data._name, side=sending.side_of(stop), size=abs(group.held),
             kind="market", day=True, name="",

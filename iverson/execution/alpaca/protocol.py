@@ -29,7 +29,7 @@ LOOKS = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before each look: read after write
 MOST_POSTS = 5
 LIMITED_SECONDS = 3.0  # when the venue does not say how long
 
-Ending = Literal["accepted", "rejected", "margin", "abandoned", "keys"]
+Ending = Literal["accepted", "rejected", "margin", "abandoned", "keys", "gone"]
 
 
 class Caller(Protocol):
@@ -45,7 +45,7 @@ class Placed:
     """How an intent ended. `order` is there when it was accepted; `posts` counts what was sent.
 
     Abandoned: nothing is known to be at the venue and nothing more will be sent; the name has to be
-    watched until the day is over.
+    watched until the day is over. Gone: not sent, because there is nothing that it could leave.
     """
 
     ending: Ending

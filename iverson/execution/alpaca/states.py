@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from iverson.errors import OutOfSync
+from iverson.execution.alpaca.flows import Movement
 from iverson.model import OrderSide
 
 Meaning = Literal[
@@ -196,6 +197,22 @@ def fill_row(raw: Mapping[str, Any]) -> FillRow:
         )
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise _unreadable("fill", raw, error) from error
+
+
+def movement(raw: Mapping[str, Any], kind: str) -> Movement:
+    """Read a row of the activities that is no fill; of one without an instant, its date's begin."""
+    try:
+        at = instant(raw.get("created_at")) or instant(f"{raw['date']}T00:00:00Z")
+        assert at is not None
+        return Movement(
+            kind=kind,
+            at=at,
+            symbol=str(raw.get("symbol") or ""),
+            amount=_number(raw.get("net_amount") or 0),
+            shares=_number(raw.get("qty") or 0),
+        )
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        raise _unreadable("activity", raw, error) from error
 
 
 def holding(raw: Mapping[str, Any]) -> Holding:

@@ -12,49 +12,31 @@ a plain script, it keeps what it has sent in memory only.
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from iverson.errors import ConfigError, OutOfSync
+from iverson.errors import ConfigError
 from iverson.execution.alpaca.broker import AlpacaBroker
-from iverson.execution.alpaca.hearing import number_of
+from iverson.execution.alpaca.opening import FILLS_BEFORE, Opening, TakingOver, chain
 from iverson.execution.alpaca.pace import Pace, Priority
 from iverson.execution.alpaca.protocol import Placed
 from iverson.execution.alpaca.rest import Rest
-from iverson.execution.alpaca.states import FillRow, Holding, OrderState, Standing, Update
+from iverson.execution.alpaca.states import FillRow, OrderState, Standing, Update
 from iverson.execution.alpaca.tracking import Tracked
 from iverson.execution.alpaca.venue import Venue
-from iverson.execution.alpaca.wire import client_order_id, is_ours
+from iverson.execution.alpaca.wire import client_order_id
 from iverson.execution.alpaca.worker import Inline, Threaded, Worker
 from iverson.execution.costs import Costs
 from iverson.execution.groups import Group
-from iverson.execution.reconcile import (
-    OpenGroup,
-    Reading,
-    Reconciled,
-    Shown,
-    Written,
-    reconcile,
-)
-from iverson.market.calendar import new_york, utc_now
+from iverson.execution.reconcile import Written
+from iverson.market.calendar import utc_now
 from iverson.model import Intent
 
-FILLS_BEFORE = timedelta(days=1)  # before the oldest open decision
 SETTLE_SECONDS = 30.0
-WORD_TRIES, WORD_SECONDS = 40, 0.25  # how long the venue's word on a cancel is waited for
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """The account as a run finds it."""
-
-    cash: float
-    groups: tuple[OpenGroup, ...]
-    foreign: tuple[Holding, ...]
 
 
 class AlpacaStore:
@@ -108,7 +90,13 @@ class AlpacaStore:
         self.poll_seconds = poll_seconds
         self.account: Standing | None = None
         self._updates: deque[Update] = deque()
+        self.late: Callable[[Any], None] = _nowhere  # executions and flows that were missed
+        self.problems: tuple[str, ...] = ()
         self._names = set(self.written.names)
+        self._attempts: dict[tuple[str, str], int] = {}
+        for one in self.written.intents:
+            place = (one.key, one.leg)
+            self._attempts[place] = max(self._attempts.get(place, 0), one.attempt)
         self._refreshing: set[int] = set()
         self._polled: datetime | None = None
 
@@ -118,79 +106,14 @@ class AlpacaStore:
 
     # -- taking over ---------------------------------------------------------------------------
 
-    def opening(self) -> Opening:
-        """Reconcile and return what is open; problems become halts, missed fills are noted."""
-        account = self.account = self.venue.account()
-        found = self._reconcile()
-        if self._withdraw_overdue(found):
-            found = self._reconcile()
-        for value in (*found.missed, *found.ended):
-            self.note(value)
-        for order_id in found.sweep:
-            self.venue.cancel(order_id)
-        for problem in found.problems:
-            self.alarm("out of sync", problem)
+    def opening(self, halt: Callable[[str, str], None]) -> Opening:
+        """Settle what an ended process left in doubt and return what is open; may halt."""
+        found = TakingOver(
+            self.venue, self.written, self.note, self.late, halt, self.clock, self.pause
+        ).opening()
+        self.account = found.account
         self.problems = found.problems
-        if account.blocks:
-            self.alarm("account", f"the account does not trade: {', '.join(account.blocks)}")
-        return Opening(account.cash, found.groups, found.foreign)
-
-    def _reconcile(self) -> Reconciled:
-        calendar = new_york()
-        shown = {}
-        for intent in self.written.intents:
-            order = self.venue.order_named(intent.name)
-            order = self._followed(order)
-            if order is not None:
-                shown[intent.name] = order
-        since = (
-            min((intent.at for intent in self.written.intents), default=self.clock()) - FILLS_BEFORE
-        )
-        return reconcile(
-            self.written,
-            Shown(shown, self.venue.fills(since), self.venue.holdings(), self.venue.open_orders()),
-            Reading(calendar.session_of, number_of, is_ours),
-        )
-
-    def _withdraw_overdue(self, found: Reconciled) -> bool:
-        """Cancel entries whose time is over and wait for the venue's word; whether there were any.
-
-        Before anything is decided: an entry that has ended gives its slot and its money back.
-        """
-        overdue = [
-            group.entry.id
-            for group in found.groups
-            if group.entry is not None
-            and group.entry.alive
-            and group.bracket is not None
-            and group.bracket.valid_until <= self.clock()
-        ]
-        for order_id in overdue:
-            self.venue.cancel(order_id)
-        for order_id in overdue:
-            for _ in range(WORD_TRIES):
-                state = self.venue.order(order_id)
-                if state is None or not state.alive:
-                    break
-                self.pause(WORD_SECONDS)
-        return bool(overdue)
-
-    def _followed(self, order: OrderState | None) -> OrderState | None:
-        """Return an order with its legs as they are now, those that were re-priced included."""
-        if order is None:
-            return None
-        nested = self.venue.order(order.id) or order
-        return replace(nested, legs=tuple(self._newest(leg) for leg in nested.legs))
-
-    def _newest(self, order: OrderState) -> OrderState:
-        seen = {order.id}
-        while order.replaced_by and order.replaced_by not in seen:
-            seen.add(order.replaced_by)
-            after = self.venue.order(order.replaced_by)
-            if after is None:
-                raise OutOfSync(f"{order.symbol}: order {order.replaced_by} is not to be found")
-            order = after
-        return order
+        return found
 
     # -- orders --------------------------------------------------------------------------------
 
@@ -212,18 +135,29 @@ class AlpacaStore:
             return False
         self.note(intent)
         self._names.add(intent.name)
+        self._attempts[intent.key, intent.leg] = intent.attempt
         return True
 
-    def next_attempt(self, entry: Any, leg: str, attempt: int) -> int:
-        """Return the first attempt from this one on that was never written down."""
-        key = entry.info["key"]
-        used = [one.attempt for one in self.written.intents if (one.key, one.leg) == (key, leg)]
-        return max([attempt, *(number + 1 for number in used)])
+    def next_attempt(self, entry: Any, leg: str) -> int:
+        """Return the number of the next attempt at a leg of a decision: never used before."""
+        return self._attempts.get((entry.info["key"], leg), 0) + 1
 
     def place(self, intent: Intent, then: Callable[[Placed], None]) -> None:
         """Have an intent placed."""
-        priority = Priority.ENTRY if intent.leg == "entry" else Priority.EXIT
-        self.worker.do(priority, lambda: self.venue.place(intent), then)
+        if intent.leg == "entry":
+            self.worker.do(Priority.ENTRY, lambda: self.venue.place(intent), then)
+        else:
+            self.worker.do(Priority.EXIT, lambda: self._leave(intent), then)
+
+    def _leave(self, intent: Intent) -> Placed:
+        """Place an exit, unless the shares are not there: it would open the other side."""
+        body = json.loads(intent.body)
+        if not intent.replaces:
+            signed = float(body["qty"]) if body["side"] == "sell" else -float(body["qty"])
+            held = next((h.size for h in self.venue.holdings() if h.symbol == intent.symbol), 0.0)
+            if signed * held < 0 or abs(held) < abs(signed):
+                return Placed("gone", f"the broker holds {held:g}, not {signed:g}", 0)
+        return self.venue.place(intent)
 
     def cancel(self, broker: AlpacaBroker, tracked: Tracked) -> None:
         """Have an order cancelled; asked again when the venue has not heard it."""
@@ -301,9 +235,7 @@ class AlpacaStore:
             if state is None:
                 continue
             for one in (state, *state.legs):
-                found[one.id] = one
-                newest = self._newest(one)
-                found[newest.id] = newest
+                found.update((link.id, link) for link in chain(self.venue, one))
         return list(found.values())
 
     def poll(self, broker: AlpacaBroker) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from iverson.errors import BrokerUnavailable, ConfigError
 from iverson.execution.alpaca import states
+from iverson.execution.alpaca.flows import Movement, kind_of
 from iverson.execution.alpaca.outcomes import Reply
 from iverson.execution.alpaca.pace import Pace, Priority
 from iverson.execution.alpaca.protocol import Caller, Placed, Placing
@@ -47,11 +48,20 @@ class Venue:
         return placing.place(intent, seen_before=seen_before)
 
     def cancel(self, order_id: str) -> Cancelled:
-        """Ask for a cancel. "asked" is not "canceled": the fill may still win."""
-        reply = self._call(Priority.CANCEL, "DELETE", f"/orders/{order_id}")
-        if reply.status in (200, 204):
-            return "asked"
-        return "ended" if reply.status in (404, 422) else "unknown"
+        """Ask for a cancel, again if nobody answers: twice does no harm.
+
+        "asked" is not "canceled": the fill may still win.
+        """
+        for number in range(READS):
+            reply = self._call(Priority.CANCEL, "DELETE", f"/orders/{order_id}")
+            if reply.status in (200, 204):
+                return "asked"
+            if reply.status in (404, 422):
+                return "ended"
+            if reply.status == 401:
+                break
+            self.pause(_before_next(number, reply, self.clock))
+        return "unknown"
 
     # -- how things stand ----------------------------------------------------------------------
 
@@ -80,22 +90,34 @@ class Venue:
 
     def fills(self, since: datetime) -> list[FillRow]:
         """Return every execution of the account after an instant, oldest first."""
-        rows: list[FillRow] = []
-        asked: dict[str, Any] = {
-            "after": since.isoformat(), "direction": "asc", "page_size": PAGE,
-        }  # fmt: skip
-        while True:
-            page = [states.fill_row(raw) for raw in self._read("/account/activities/FILL", asked)]
-            rows += page
-            if len(page) < PAGE:
-                return rows
-            asked = {**asked, "page_token": page[-1].id}
+        return [states.fill_row(raw) for raw in self._pages("/account/activities/FILL", since)]
+
+    def movements(self, since: datetime) -> list[Movement]:
+        """Return what moved cash or shares without a fill after an instant, oldest first."""
+        rows = self._pages("/account/activities", since)
+        return [
+            states.movement(raw, kind_of(str(raw["activity_type"])))
+            for raw in rows
+            if raw.get("activity_type") != "FILL"
+        ]
 
     def now(self) -> datetime:
         """Return the venue's own time."""
         at = states.instant(self._read("/clock")["timestamp"])
         assert at is not None
         return at
+
+    def _pages(self, path: str, since: datetime) -> list[Any]:
+        rows: list[Any] = []
+        asked: dict[str, Any] = {
+            "after": since.isoformat(), "direction": "asc", "page_size": PAGE,
+        }  # fmt: skip
+        while True:
+            page = self._read(path, asked)
+            rows += page
+            if len(page) < PAGE:
+                return rows
+            asked = {**asked, "page_token": page[-1]["id"]}
 
     # -- calls ---------------------------------------------------------------------------------
 
