@@ -79,24 +79,21 @@ def fetch(
 
     History is known by the vendor's stamps. What is new is known from now on, and not before.
     """
+    from iverson.cli.market_data import alpaca_data
     from iverson.config import settings
     from iverson.errors import ConfigError
-    from iverson.market.alpaca_news import AlpacaNews
+    from iverson.market.alpaca.news import AlpacaNews
     from iverson.market.calendar import utc_now
     from iverson.market.news import end_of_day
     from iverson.market.news_fetch import fetch_history, fetch_news
     from iverson.research.days import read_day
 
     chosen = settings()
-    key, secret = (
-        "" if one is None else one.get_secret_value()
-        for one in (chosen.alpaca_key, chosen.alpaca_secret)
-    )
     wanted = _symbols(symbols)
     shelf = _shelf(store)
     if start is None and end is not None:
         raise ConfigError("--end is given without --start; give both for history, or none")
-    service = AlpacaNews(key, secret, url=chosen.alpaca_data_url)
+    service = AlpacaNews(alpaca_data(chosen, chosen.alpaca_plan))
     if start is None:
         pages = fetch_news(service, shelf, wanted, utc_now)
     else:
