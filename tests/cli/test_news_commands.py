@@ -128,7 +128,7 @@ def test_made_up_headlines_are_enough_to_try_the_strategy(iverson: Any) -> None:
     shown = iverson("backtest", "strategies.news_reversal", "--symbols", "AAPL,IBM", *RANGE)
 
     assert told.startswith("SYNTHETIC headlines for AAPL, IBM: ")
-    assert shown.startswith("NewsReversal on AAPL, IBM")
+    assert shown.startswith("SYNTHETIC DATA: NewsReversal on AAPL, IBM")
     listed = rows(iverson("news", "list", "--csv"))
     assert len(listed) == 20
     assert all(row["source"].startswith("SYNTHETIC") for row in listed)
