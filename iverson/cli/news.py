@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from iverson.market.news_store import Added, NewsStore
 
-app = typer.Typer(help="Import, fetch and list headlines.", no_args_is_help=True)
+app = typer.Typer(help="Import, fetch, list and synthesize headlines.", no_args_is_help=True)
 
 REFUSED = 1
 
@@ -70,9 +70,12 @@ def import_files(  # noqa: PLR0917 (typer passes them by name)
 def fetch(
     symbols: SymbolsOption,
     start: Annotated[
-        str | None, typer.Option(help="Fetch history from this date; else go on from the last.")
+        str | None,
+        typer.Option("--from", help="Fetch history from this day; else go on from the last."),
     ] = None,
-    end: Annotated[str | None, typer.Option(help="Last date of the history; default now.")] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="Last day of the history; default now.")
+    ] = None,
     store: StoreOption = None,
 ) -> None:
     """Fetch headlines from Alpaca: their history, or what is new since the last fetch.
@@ -92,7 +95,7 @@ def fetch(
     wanted = _symbols(symbols)
     shelf = _shelf(store)
     if start is None and end is not None:
-        raise ConfigError("--end is given without --start; give both for history, or none")
+        raise ConfigError("--to is given without --from; give both for history, or none")
     service = AlpacaNews(alpaca_data(chosen, chosen.alpaca_plan))
     if start is None:
         pages = fetch_news(service, shelf, wanted, utc_now)

@@ -107,7 +107,7 @@ def test_rows_left_out_are_told(iverson: Any, folder: Path) -> None:
         (("list", "--csv", "--json"), "--csv and --json are both given"),
         (("import", "a.csv", "--timezone", "Mars"), "'Mars' is no time zone"),
         (("fetch", "--symbols", "ACME"), "no Alpaca keys; set IVERSON_ALPACA_KEY"),
-        (("fetch", "--symbols", "ACME", "--end", "2024"), "--end is given without --start"),
+        (("fetch", "--symbols", "ACME", "--to", "2024"), "--to is given without --from"),
     ],
 )
 def test_mistake_is_one_sentence(iverson: Any, arguments: tuple[str, ...], words: str) -> None:
@@ -146,7 +146,7 @@ def alpaca(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAlpaca]:
 
 def test_fetch_brings_history_and_goes_on(iverson: Any, alpaca: FakeAlpaca) -> None:
     assert "were never fetched" in iverson("news", "fetch", "--symbols", "acme", code=2)
-    span = ("--start", "2024-01-02", "--end", "2024-01")
+    span = ("--from", "2024-01-02", "--to", "2024-01")
     first = iverson("news", "fetch", "--symbols", "acme", *span)
     again = iverson("news", "fetch", "--symbols", "acme")
     history, later = alpaca.asked(NEWS)
