@@ -86,7 +86,7 @@ def fetch(
     from iverson.config import settings
     from iverson.errors import ConfigError
     from iverson.market.alpaca.news import AlpacaNews
-    from iverson.market.calendar import utc_now
+    from iverson.market.calendar import midnight, utc_now
     from iverson.market.news import end_of_day
     from iverson.market.news_fetch import fetch_history, fetch_news
     from iverson.research.days import read_day
@@ -100,7 +100,7 @@ def fetch(
     if start is None:
         pages = fetch_news(service, shelf, wanted, utc_now)
     else:
-        since = _midnight(start)
+        since = midnight(read_day(start, last=False))
         until = utc_now() if end is None else min(utc_now(), end_of_day(read_day(end, last=True)))
         pages = fetch_history(service, shelf, wanted, since, until)
     typer.echo(f"{', '.join(wanted)}: {_words(_sum(_told(pages)))}")
@@ -190,15 +190,6 @@ def _symbols(text: str) -> list[str]:
     if not found:
         raise ConfigError(f"--symbols {text!r} names no symbol; write them as AAPL,IBM")
     return found
-
-
-def _midnight(text: str) -> datetime:
-    from datetime import timedelta
-
-    from iverson.market.news import end_of_day
-    from iverson.research.days import read_day
-
-    return end_of_day(read_day(text, last=False) - timedelta(days=1))
 
 
 def _instant(text: str) -> datetime:

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import backtrader as bt
-
 from iverson.desk import Desk
 from iverson.engine.cerebro import LeanCerebro
 from iverson.execution.account import Account
 from iverson.execution.alpaca.store import AlpacaStore
 from iverson.execution.reconcile import Written
 from iverson.market.bars import DAILY
+from iverson.market.moments import number_of
 from iverson.model import Execution, Fill
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import Record
@@ -89,7 +88,7 @@ def wake(
     )
     broker = alpaca.getbroker()
     broker.desk = desk
-    broker.carried_from = float(bt.date2num(at.replace(tzinfo=None)))
+    broker.carried_from = number_of(at)
     desk.broker = broker
     catch_up(memory, record)
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Any
 
 import backtrader as bt
@@ -12,6 +11,7 @@ from iverson.execution.alpaca.states import OrderState
 from iverson.execution.alpaca.tracking import Tracked
 from iverson.execution.groups import Group
 from iverson.execution.reconcile import OpenGroup
+from iverson.market.moments import number_of
 
 
 def adopt_ready(broker: Any) -> None:
@@ -46,7 +46,7 @@ def _adopt(broker: Any, one: OpenGroup, data: Any) -> None:
         entry.addinfo(verdict=one.verdict)
     if one.bracket is not None:
         entry.addinfo(bracket=one.bracket)
-        entry.valid = bt.date2num(one.bracket.valid_until.astimezone(UTC).replace(tzinfo=None))
+        entry.valid = number_of(one.bracket.valid_until)
     entry.created.size = entry.size
     entry.executed.size = one.filled if one.side == "long" else -one.filled
     entry.executed.remsize = entry.size - entry.executed.size

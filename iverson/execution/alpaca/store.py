@@ -21,7 +21,6 @@ from typing import Any
 
 from iverson.errors import ConfigError, OutOfSync
 from iverson.execution.alpaca.broker import AlpacaBroker
-from iverson.execution.alpaca.hearing import number_of
 from iverson.execution.alpaca.pace import Pace, Priority
 from iverson.execution.alpaca.protocol import Placed
 from iverson.execution.alpaca.rest import Rest
@@ -41,6 +40,7 @@ from iverson.execution.reconcile import (
     reconcile,
 )
 from iverson.market.calendar import new_york, utc_now
+from iverson.market.moments import number_of
 from iverson.model import Intent
 
 FILLS_BEFORE = timedelta(days=1)  # before the oldest open decision
