@@ -18,6 +18,7 @@ from iverson.book import Book, Halt, Position
 from iverson.errors import ConfigError
 from iverson.execution.account import Account
 from iverson.execution.bracket import on_grid
+from iverson.execution.ticks import tick_size
 from iverson.market.calendar import new_york
 from iverson.market.moments import Moment, moment
 from iverson.model import Signal, Verdict
@@ -105,14 +106,24 @@ class Desk:
         return self._book
 
     def review(self, signal: Signal, *, ready: bool = True) -> Verdict:
-        """Have the gate answer a signal and note the answer; without a fresh bar it is denied."""
+        """Have the gate answer a signal and note the answer; without a fresh bar it is denied.
+
+        So is a signal that was sound until its prices were rounded: no fault of the strategy, but
+        of a symbol that hardly moves.
+        """
         known = self.answered.get((signal.symbol, signal.at, signal.side))
         if known is not None:
             return known
-        if ready:
-            verdict = self.gate.review(on_grid(signal), self.book())
-        else:
+        if not ready:
             verdict = denied(signal, "bars", f"{signal.symbol} has no bar now or too few so far")
+        else:
+            rounded = on_grid(signal)
+            fault = None if rounded is signal else rounded.fault()
+            if fault is None:
+                verdict = self.gate.review(rounded, self.book())
+            else:
+                words = f"on the price grid of {tick_size(signal.limit):g} dollars, {fault}"
+                verdict = denied(signal, "price grid", words)
         self.record.add(verdict)
         if verdict.approved:
             self._book = None  # a slot is taken when the order is decided

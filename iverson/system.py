@@ -16,7 +16,7 @@ from iverson.execution.costs import Costs
 from iverson.market import store as stores
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import utc_now
-from iverson.market.columns import Columns, Source, attach
+from iverson.market.columns import Columns, Source, attach, notes
 from iverson.market.universe import Universe
 from iverson.research.backtest import (
     Prepared,
@@ -304,7 +304,7 @@ class System:
         """Return the bars to run on, what their columns are made of, and what there is to note."""
         bars, noted = self._admitted()
         sources = self._sources()
-        return attach(bars, sources), sources, noted
+        return attach(bars, sources), sources, (*noted, *notes(sources))
 
     def _sources(self) -> tuple[Source, ...]:
         folder, symbols = Path(self.store or stores.DEFAULT), self._symbols

@@ -33,7 +33,8 @@ class OpeningRangeBreakout(iv.Strategy):
             limit = data.close * (1 + way * self.p.collar)
             reach = bt.Min(self.p.stop_atrs * opening.atr, 0.05 * limit)
             stop = nearest(other_side, limit - way * reach)
-            setup = bt.And(opening.breakout == way, volume)
+            # without an ATR, after weeks in which nothing moved, there is no place for a stop
+            setup = bt.And(opening.breakout == way, volume, opening.atr > 0)
             return kind(
                 confidence=iv.confidence(setup, way * opening.gap >= 0.005, *evidence),
                 limit=limit,

@@ -149,6 +149,28 @@ def test_plain_order_without_a_stop_is_denied() -> None:
     assert [event.status for event in run.record.of(OrderEvent)] == ["rejected"]
 
 
+@pytest.mark.parametrize(
+    ("price", "prices"),
+    [
+        (100.0, dict(limit=100.009, stop=99.991, target=101.0)),
+        (100.0, dict(side="short", limit=100.001, stop=100.009, target=99.0)),
+        (0.5, dict(limit=0.50009, stop=0.49991, target=0.6)),
+    ],
+)
+def test_signal_without_a_tick_between_limit_and_stop_is_denied_without_an_alert(
+    price: float, prices: dict[str, Any]
+) -> None:
+    sound = signal(**prices)
+    series = bars(f"{price} " * 4)
+    (verdict,) = run_signals(series, {1: sound}).record.verdicts
+
+    assert sound.fault() is None
+    assert (verdict.approved, verdict.alert, verdict.rule) == (False, False, "price grid")
+    assert (verdict.signal.limit, verdict.signal.stop) == (sound.limit, sound.stop)
+    tick = "0.01" if price > 1 else "0.0001"
+    assert verdict.reason.startswith(f"on the price grid of {tick} dollars, stop ")
+
+
 def test_plain_order_against_a_rule_is_denied() -> None:
     run = _run(
         _plain(size=5, price=100.0, stopprice=90.0, limitprice=104.0),

@@ -57,7 +57,6 @@ ONLY_IN = {
     "alpaca": (
         "iverson.execution.alpaca",
         "iverson.market.alpaca",
-        "iverson.market.alpaca_news",
         "iverson.testing.exchange",
     ),
     "sqlite3": ("iverson.monitoring.journal",),

@@ -199,24 +199,11 @@ def _asof(asof: str | None, today: date) -> str:
 
 
 def _vendor(chosen: Settings, feed: Feed, plan: Plan | None, asof: str) -> AlpacaVendor:
-    from iverson.market.alpaca.client import AlpacaData
-    from iverson.market.alpaca.patience import PER_MINUTE, Backoff, TokenBucket
+    from iverson.cli.market_data import alpaca_data
     from iverson.market.alpaca.vendor import AlpacaVendor
 
-    if chosen.alpaca_key is None or chosen.alpaca_secret is None:
-        raise ConfigError(
-            "no Alpaca keys; set IVERSON_ALPACA_KEY and IVERSON_ALPACA_SECRET, in the environment "
-            "or in .env (a free account has them)"
-        )
     paid = chosen.alpaca_plan if plan is None else plan.value
-    data = AlpacaData(
-        chosen.alpaca_key.get_secret_value(),
-        chosen.alpaca_secret.get_secret_value(),
-        url=chosen.alpaca_data_url,
-        bucket=TokenBucket(PER_MINUTE[paid]),
-        backoff=Backoff(),
-    )
-    return AlpacaVendor(data, feed=feed.value, plan=paid, asof=asof)
+    return AlpacaVendor(alpaca_data(chosen, paid), feed=feed.value, plan=paid, asof=asof)
 
 
 class _Bar:

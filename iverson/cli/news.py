@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from iverson.market.news_store import Added, NewsStore
 
-app = typer.Typer(help="Import, fetch and list headlines.", no_args_is_help=True)
+app = typer.Typer(help="Import, fetch, list and synthesize headlines.", no_args_is_help=True)
 
 REFUSED = 1
 
@@ -70,37 +70,37 @@ def import_files(  # noqa: PLR0917 (typer passes them by name)
 def fetch(
     symbols: SymbolsOption,
     start: Annotated[
-        str | None, typer.Option(help="Fetch history from this date; else go on from the last.")
+        str | None,
+        typer.Option("--from", help="Fetch history from this day; else go on from the last."),
     ] = None,
-    end: Annotated[str | None, typer.Option(help="Last date of the history; default now.")] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="Last day of the history; default now.")
+    ] = None,
     store: StoreOption = None,
 ) -> None:
     """Fetch headlines from Alpaca: their history, or what is new since the last fetch.
 
     History is known by the vendor's stamps. What is new is known from now on, and not before.
     """
+    from iverson.cli.market_data import alpaca_data
     from iverson.config import settings
     from iverson.errors import ConfigError
-    from iverson.market.alpaca_news import AlpacaNews
-    from iverson.market.calendar import utc_now
+    from iverson.market.alpaca.news import AlpacaNews
+    from iverson.market.calendar import midnight, utc_now
     from iverson.market.news import end_of_day
     from iverson.market.news_fetch import fetch_history, fetch_news
     from iverson.research.days import read_day
 
     chosen = settings()
-    key, secret = (
-        "" if one is None else one.get_secret_value()
-        for one in (chosen.alpaca_key, chosen.alpaca_secret)
-    )
     wanted = _symbols(symbols)
     shelf = _shelf(store)
     if start is None and end is not None:
-        raise ConfigError("--end is given without --start; give both for history, or none")
-    service = AlpacaNews(key, secret, url=chosen.alpaca_data_url)
+        raise ConfigError("--to is given without --from; give both for history, or none")
+    service = AlpacaNews(alpaca_data(chosen, chosen.alpaca_plan))
     if start is None:
         pages = fetch_news(service, shelf, wanted, utc_now)
     else:
-        since = _midnight(start)
+        since = midnight(read_day(start, last=False))
         until = utc_now() if end is None else min(utc_now(), end_of_day(read_day(end, last=True)))
         pages = fetch_history(service, shelf, wanted, since, until)
     typer.echo(f"{', '.join(wanted)}: {_words(_sum(_told(pages)))}")
@@ -190,15 +190,6 @@ def _symbols(text: str) -> list[str]:
     if not found:
         raise ConfigError(f"--symbols {text!r} names no symbol; write them as AAPL,IBM")
     return found
-
-
-def _midnight(text: str) -> datetime:
-    from datetime import timedelta
-
-    from iverson.market.news import end_of_day
-    from iverson.research.days import read_day
-
-    return end_of_day(read_day(text, last=False) - timedelta(days=1))
 
 
 def _instant(text: str) -> datetime:

@@ -24,11 +24,9 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def say_made_up(result: Any, *, aloud: bool) -> None:
-    """Say on standard error what tables for machines leave out: that the bars were made up."""
-    from iverson.market.feeds import MADE_UP
-
+    """Say on standard error what tables for machines leave out: that something was made up."""
     if aloud and result.passport.is_synthetic:
-        typer.echo(f"iverson: {MADE_UP}", err=True)
+        typer.echo(f"iverson: {result.passport.made_up}", err=True)
 
 
 def one_format(*, as_csv: bool, as_json: bool) -> None:

@@ -27,7 +27,12 @@ class Trader(Protocol):
 
 
 def on_grid(signal: Signal) -> Signal:
-    """Put a signal's prices on the grid, before the gate sees them; a faulty one is left as is."""
+    """Put a signal's prices on the grid, before the gate sees them; a faulty one is left as is.
+
+    A stop less than a tick or two from the limit may round onto it. Such a signal comes back with
+    that fault: it is not moved a tick away, because a stop inside the spread plans no loss, only a
+    size far too large.
+    """
     if signal.fault() is not None:
         return signal
     inwards, outwards = (round_up, round_down) if signal.side == "long" else (round_down, round_up)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import warnings
 from bisect import bisect_right
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from importlib import import_module
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,11 @@ from iverson.errors import DataError
 NEW_YORK = "America/New_York"
 FIRST = "1960-01-01"
 LAST = "2049-12-31"
+
+
+def midnight(day: date) -> datetime:
+    """Return the instant at which a date begins in New York, UTC."""
+    return datetime.combine(day, time(), ZoneInfo(NEW_YORK)).astimezone(UTC)
 
 
 def utc_now() -> datetime:

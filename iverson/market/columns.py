@@ -18,6 +18,7 @@ import numpy as np
 
 from iverson.errors import ConfigError
 from iverson.market.bars import Bars, Floats
+from iverson.market.feeds import MADE_UP_BESIDE, is_synthetic
 
 PRICE_LINES = frozenset(
     ("datetime", "open", "high", "low", "close", "volume", "openinterest", "factor", "dividend")
@@ -62,6 +63,11 @@ def attach(bars: Mapping[str, Bars], sources: Sequence[Source]) -> dict[str, Bar
     `ConfigError` for a name that is no name of a line, or is a price's or another source's.
     """
     return {symbol: _attached(one, sources) for symbol, one in bars.items()}
+
+
+def notes(sources: Sequence[Source]) -> tuple[str, ...]:
+    """Return what there is to note about what was made up."""
+    return (MADE_UP_BESIDE,) if any(is_synthetic(one.words) for one in sources) else ()
 
 
 def _attached(bars: Bars, sources: Sequence[Source]) -> Bars:

@@ -12,13 +12,14 @@ says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from iverson.errors import ConfigError, Refused
 
 FEEDS = ("delayed", "iex", "sip")
 SYNTHETIC = "SYNTHETIC"
 MADE_UP = "SYNTHETIC bars, made by a computer: no result on them says anything about a market"
+MADE_UP_BESIDE = "SYNTHETIC data beside the bars" + MADE_UP.removeprefix("SYNTHETIC bars")
 _SPELLED = {"consolidated": "sip", **{feed: feed for feed in FEEDS}}
 
 
@@ -45,6 +46,20 @@ def serves(words: str, least: str) -> bool | None:
     return FEEDS.index(feed) >= FEEDS.index(least)
 
 
+def strictest(least: Mapping[str, str]) -> str:
+    """Return the least feed that serves everybody, of what each owner needs at least.
+
+    Raises
+    ------
+    ConfigError: an owner needs what is no feed.
+    """
+    for owner, feed in least.items():
+        if feed not in FEEDS:
+            expected = ", ".join(FEEDS)
+            raise ConfigError(f"least_feed of {owner} is {feed!r}; expected one of {expected}")
+    return max(least.values(), key=FEEDS.index)
+
+
 def admit(words: str, least: str, *, owner: str) -> str | None:
     """Return what there is to note about bars of a feed that a strategy may run on, if anything.
 
@@ -53,8 +68,7 @@ def admit(words: str, least: str, *, owner: str) -> str | None:
     Refused: the feed is a lesser one than the strategy, `owner`, needs.
     ConfigError: `least` is no feed.
     """
-    if least not in FEEDS:
-        raise ConfigError(f"least_feed of {owner} is {least!r}; expected one of {', '.join(FEEDS)}")
+    strictest({owner: least})
     if is_synthetic(words):
         return MADE_UP
     answer = serves(words, least)

@@ -30,6 +30,11 @@ def moment(number: float) -> Moment:
     return Moment(at, session, calendar.ordinal(session))
 
 
+def number_of(at: datetime) -> float:
+    """Return an instant as Backtrader's date number: of UTC, as the right edges of bars."""
+    return float(bt.date2num(at.astimezone(UTC).replace(tzinfo=None)))
+
+
 def timeframe(interval: str) -> dict[str, Any]:
     """Return an interval as the parameters of a Backtrader feed."""
     length = minutes(interval)

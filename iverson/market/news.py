@@ -17,7 +17,7 @@ from datetime import time as clock_time
 from zoneinfo import ZoneInfo
 
 from iverson.errors import ConfigError
-from iverson.market.calendar import NEW_YORK
+from iverson.market.calendar import NEW_YORK, midnight
 from iverson.market.news_text import LONGEST_SUMMARY, clean, comparable
 
 _NEW_YORK = ZoneInfo(NEW_YORK)
@@ -82,8 +82,7 @@ def headline(
 
 def end_of_day(day: date) -> datetime:
     """Return the instant at which a date is over in New York, UTC."""
-    midnight = datetime.combine(day + timedelta(days=1), clock_time(), _NEW_YORK)
-    return midnight.astimezone(UTC)
+    return midnight(day + timedelta(days=1))
 
 
 def _known_from(stamp: datetime | date) -> datetime:

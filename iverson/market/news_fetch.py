@@ -68,7 +68,7 @@ def fetch_news(
     if never:
         raise ConfigError(
             f"headlines of {', '.join(never)} were never fetched; begin with their history: "
-            "`iverson news fetch --start 2024-01-01`"
+            "`iverson news fetch --from 2024-01-01`"
         )
     end = clock()
     start = min(marks[symbol] for symbol in symbols) - OVERLAP
@@ -90,7 +90,7 @@ def _marks(store: NewsStore) -> dict[str, datetime]:
         return {symbol: datetime.fromisoformat(at) for symbol, at in told.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise DataError(
-            f"{path} cannot be read ({error}); remove it and fetch with --start again"
+            f"{path} cannot be read ({error}); remove it and fetch with --from again"
         ) from error
 
 

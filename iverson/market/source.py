@@ -17,7 +17,7 @@ from iverson.market import sample
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
 from iverson.market.checks_sessions import missing_sessions
-from iverson.market.feeds import is_synthetic, joined
+from iverson.market.feeds import MADE_UP, MADE_UP_BESIDE, SYNTHETIC, is_synthetic, joined
 from iverson.market.intervals import canonical
 from iverson.market.store import Store, missing
 
@@ -45,8 +45,21 @@ class Passport:
 
     @property
     def is_synthetic(self) -> bool:
-        """Whether any of the bars were made by a computer."""
-        return is_synthetic(f"{self.source} {self.feed}")
+        """Whether any of the bars, or of what was read beside them, were made by a computer."""
+        return bool(self.made_up)
+
+    @property
+    def mark(self) -> str:
+        """What titles and pictures bear of anything that was made up; "" when nothing was."""
+        marks = {MADE_UP: f"{SYNTHETIC} BARS", MADE_UP_BESIDE: f"{SYNTHETIC} DATA"}
+        return marks.get(self.made_up, "")
+
+    @property
+    def made_up(self) -> str:
+        """The sentence to say about it; "" when nothing was."""
+        if is_synthetic(f"{self.source} {self.feed}"):
+            return MADE_UP
+        return MADE_UP_BESIDE if is_synthetic(self.columns) else ""
 
     def rows(self) -> list[tuple[str, str]]:
         """Return (label, text) pairs in the order to print them."""

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from urllib.parse import quote
 
 from iverson.errors import MissingBars
+from iverson.market.bars import DAILY
 
 _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{p}{n}" for p in ("COM", "LPT") for n in range(1, 10))}
 
@@ -19,11 +20,17 @@ def file_name(symbol: str) -> str:
 
 
 def missing(symbol: str, known: list[str], *, where: str, interval: str) -> MissingBars:
-    """Build the sentence for an unknown symbol, with a "did you mean" when one is close."""
+    """Build the sentence for an unknown symbol, with a "did you mean" when one is close.
+
+    Minutes can be made up too: for whoever has none and wants to try.
+    """
     close = get_close_matches(symbol.upper(), known, n=1)
     shown = ", ".join(known[:8]) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
-    hint = f"did you mean {close[0]}?" if close else f"there are {shown or 'none'}."
+    hint = f"did you mean {close[0]}?" if close else f"there are {shown or 'none of any symbol'}."
+    made_up = (
+        "" if interval == DAILY else ", SYNTHETIC ones to try with by `iverson bars synthesize`"
+    )
     return MissingBars(
         f"{symbol} has no {interval} bars in {where}; {hint} "
-        "Others can be had with `iverson bars fetch` or `iverson bars import`"
+        f"Others can be had with `iverson bars fetch` or `iverson bars import`{made_up}"
     )

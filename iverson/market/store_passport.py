@@ -17,6 +17,7 @@ from typing import Any
 
 from iverson.errors import BadBars
 from iverson.market.faults import Fault
+from iverson.market.feeds import joined
 from iverson.market.files import replace_file
 
 Record = dict[str, Any]
@@ -81,7 +82,7 @@ def counted(faults: Iterable[Fault]) -> dict[str, int]:
 
 def sources(old: str, new: str) -> str:
     """Return the distinct sources, the oldest first."""
-    return "; ".join(dict.fromkeys(part for part in (*old.split("; "), new) if part))
+    return joined((*old.split("; "), new))
 
 
 def span(record: Mapping[str, Any]) -> Span:

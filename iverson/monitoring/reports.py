@@ -10,7 +10,7 @@ from typing import Any
 
 from iverson.book import Halt
 from iverson.errors import DataError
-from iverson.market.feeds import MADE_UP, is_synthetic
+from iverson.market.feeds import MADE_UP, MADE_UP_BESIDE, is_synthetic
 from iverson.model import CashFlow, Fill, Trade, Verdict
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import EquityRow, Record, RunRow
@@ -31,6 +31,13 @@ class Report:
     def feed(self) -> str:
         """What the bars are, in the words of their passport."""
         return str(self.run.parameters.get("feed", "unknown"))
+
+    @property
+    def made_up(self) -> str:
+        """The sentence to say about data that was made up; "" when none was."""
+        if is_synthetic(self.feed):
+            return MADE_UP
+        return MADE_UP_BESIDE if is_synthetic(str(self.run.parameters.get("columns", ""))) else ""
 
     @property
     def denials(self) -> dict[str, int]:
@@ -92,7 +99,7 @@ class Report:
         """Return the report as plain lines."""
         rows, trades = self.record.equity, self.record.trades
         lines = [
-            *([MADE_UP, ""] if is_synthetic(self.feed) else []),
+            *([self.made_up, ""] if self.made_up else []),
             f"{self.run.strategy} on {', '.join(self.run.symbols)}",
             f"{self.run.stage.value.replace('_', '-')}, run {self.name}",
             f"{rows[0].session} to {rows[-1].session}",

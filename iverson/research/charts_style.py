@@ -121,9 +121,9 @@ def marked(words: str) -> Iterator[None]:
 def mark_of(thing: Any) -> str:
     """Return what pictures of a result, of one of its tables, or of bars are marked with."""
     passport = getattr(thing, "passport", None)
-    if (passport is not None and passport.is_synthetic) or is_synthetic(
-        str(getattr(thing, "feed", ""))
-    ):
+    if passport is not None and passport.mark:
+        return str(passport.mark)
+    if is_synthetic(str(getattr(thing, "feed", ""))):
         return MARK
     return str(getattr(thing, "attrs", {}).get("mark", ""))
 

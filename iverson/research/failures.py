@@ -11,6 +11,7 @@ import sysconfig
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,11 +61,15 @@ def blamed(strategy: type, params: Mapping[str, Any]) -> Iterator[None]:
 
 def refuse_absent_columns(strategy: type[Strategy], bars: Mapping[str, Bars]) -> None:
     """Raise `ConfigError` when the bars lack a column that a strategy reads."""
-    for symbol, one in bars.items():
-        absent = [name for name in strategy.reads if name not in one.extra]
+    from iverson.research.several import uses_of
+
+    for symbol, use in product(bars, uses_of(strategy)):
+        if use.symbols and symbol not in use.symbols:
+            continue
+        absent = [name for name in use.strategy.reads if name not in bars[symbol].extra]
         if absent:
             raise ConfigError(
-                f"{strategy.__name__} reads {', '.join(absent)}, which the bars of {symbol} do not "
+                f"{use.name} reads {', '.join(absent)}, which the bars of {symbol} do not "
                 "have; give the system what makes them, as iv.System(..., columns=[iv.News()])"
             )
 

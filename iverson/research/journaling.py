@@ -102,6 +102,7 @@ def run_row(
             "volume_share": setup.volume_share,
             "reading": setup.reading,
             "feed": passport.feed,
+            **({"columns": passport.columns} if passport.columns else {}),
             **({"universe": repr(setup.universe)} if setup.universe else {}),
         },
         symbols=passport.symbols,

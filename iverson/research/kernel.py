@@ -278,15 +278,17 @@ def place(
     bracket.commission = bracket.dividends = 0.0
 
 
-def grid(signals: Records) -> bool:
-    """Put prices on the grid as `bracket.on_grid`; False when any is faulty, before or after.
+def grid(signals: Records) -> int:
+    """Put prices on the grid as `bracket.on_grid`; return how many it denies, -1 for a fault.
 
-    A target below 0 stands for none, and becomes NaN.
+    Denied, as by `Desk.review`, is what has a fault on the grid only; its confidence becomes 0. A
+    target below 0 stands for none, and becomes NaN.
     """
+    too_fine = 0
     for n in range(len(signals)):
         signal = signals[n]
         if is_faulty(signal):
-            return False
+            return -1
         if signal.direction > 0:
             signal.limit, signal.stop = round_down(signal.limit), round_up(signal.stop)
             if signal.target >= 0:
@@ -296,10 +298,11 @@ def grid(signals: Records) -> bool:
             if signal.target >= 0:
                 signal.target = round_down(signal.target)
         if is_faulty(signal):
-            return False
+            signal.confidence = 0
+            too_fine += 1
         if signal.target < 0:
             signal.target = math.nan
-    return True
+    return too_fine
 
 
 def is_faulty(signal: Record) -> bool:

@@ -138,6 +138,8 @@ class Check:
 def headline(check: Check) -> str:
     """Return the verdict in one line."""
     verdict = "passed" if check.passed else "refused"
+    if not check.decision_bars and all(step.passed for step in check.steps):
+        verdict = "refused, because nothing was decided"
     name, symbols = check.strategy.__name__, ", ".join(check.symbols)
     return f"{name} on {symbols}, {check.first} to {check.last}: {verdict}"
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iverson.errors import ConfigError, DataError
-from iverson.market.news import Headline
+from iverson.market.news import SYNTHETIC, Headline
 from iverson.market.news_columns import NewsColumns, Sightings
 from iverson.market.news_scores import ScoreFile
 from iverson.market.news_store import FOLDER, NewsStore
@@ -68,8 +68,9 @@ class News:
         count = len({one.id for one in own})
         seen = [one.seen_at for one in own]
         span = f", {min(seen):%Y-%m-%d} to {max(seen):%Y-%m-%d}" if seen else ""
+        kind = f"{SYNTHETIC} " if any(SYNTHETIC in one.source for one in own) else ""
         words = (
-            f"{count:,} headlines{span}, {scorer.name} {scorer.version}, latency "
+            f"{count:,} {kind}headlines{span}, {scorer.name} {scorer.version}, latency "
             f"{self.latency_seconds:g} s, bad from {self.bad:g}, digest {digest or 'in memory'}"
         )
         return NewsColumns(

@@ -26,11 +26,18 @@ def found(
 
     Raises
     ------
-    ConfigError: `given` lacks some, and all are wanted, or all.
+    ConfigError: `given` lacks some, and all are wanted, or all; or its intervals differ.
     MissingBars: the store does.
     """
     if given is None:
         return load_bars(symbols, interval=interval, store=store, all_of_them=all_of_them)
+    intervals = {one.interval: symbol for symbol, one in given.items() if symbol in symbols}
+    if len(intervals) > 1:
+        (one, first), (other, second), *_ = intervals.items()
+        raise ConfigError(
+            f"the bars of {first} are of {one} and those of {second} of {other}; a system has bars "
+            "of one interval, so make one of each"
+        )
     there = [symbol for symbol in symbols if symbol in given]
     absent = [symbol for symbol in symbols if symbol not in given]
     if absent and (all_of_them or not there):

@@ -22,7 +22,6 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from iverson.errors import ConfigError
-from iverson.market.feeds import MADE_UP
 from iverson.research.charts_style import mark_of, marked
 from iverson.research.report_facts import Facts
 from iverson.research.report_parts import plural, tile
@@ -83,7 +82,7 @@ def render(facts: Facts, *, tearsheet: str | None = None, missing: str = "") -> 
     said = universe_notes(result.setup, result.bars)  # by `membership`, in more words
     return environment.get_template("walk_forward.html.j2").render(
         name=result.setup.strategy.__name__,
-        made_up=MADE_UP if result.passport.is_synthetic else "",
+        made_up=result.passport.made_up,
         symbols=list(result.bars),
         first=folds[0].fold.out_of_sample.first,
         last=folds[-1].fold.out_of_sample.last,

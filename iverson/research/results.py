@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from iverson.market.bars import Bars
-from iverson.market.feeds import SYNTHETIC
 from iverson.market.source import Passport
 from iverson.model import Stage, Trade
 from iverson.monitoring.record import Record
@@ -71,10 +70,10 @@ class Recorded:
         return self._marked(denied_frame(self.record.verdicts))
 
     def _marked(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Let a table say, to whoever draws it, that its bars were made up."""
+        """Let a table say, to whoever draws it, what of its data was made up."""
         passport = getattr(self, "passport", None)  # heirs of others' making may have none
-        if passport is not None and passport.is_synthetic:
-            table.attrs["mark"] = f"{SYNTHETIC} BARS"
+        if passport is not None and passport.mark:
+            table.attrs["mark"] = passport.mark
         return table
 
     @cached_property
@@ -162,7 +161,7 @@ def run_table(run: Run) -> str:
 def titled(result: Run | WalkForward) -> str:
     """Return the strategy's name, and whether what it ran on was made up."""
     name = result.setup.strategy.__name__
-    return f"{SYNTHETIC} BARS: {name}" if result.passport.is_synthetic else name
+    return f"{result.passport.mark}: {name}" if result.passport.mark else name
 
 
 def strategy_lines(result: Recorded) -> tuple[str, ...]:

@@ -16,18 +16,15 @@ from inspect import isfunction
 from typing import Any, ClassVar
 
 from iverson.errors import ConfigError
-from iverson.market.feeds import FEEDS
+from iverson.market.feeds import strictest
 from iverson.model import Signal
 from iverson.strategy import Strategy
 
 _OWN = {"__init__", "entry", "signals", "warm_up"}  # what a strategy may bring of the spine's
 _SENT = ("buy", "sell", "close", "cancel", "buy_bracket", "sell_bracket", "order_target_size",
          "order_target_value", "order_target_percent")  # fmt: skip
-_SHARED = (
-    "max_sessions",
-    "entry_sessions",
-    "entry_minutes",
-)  # of the spine: each strategy has its own
+# of the spine's parameters, those that each strategy has for itself
+_SHARED = ("max_sessions", "entry_sessions", "entry_minutes")
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ def combined(uses: Iterable[Use]) -> type[Strategy]:
 
     Raises
     ------
-    ConfigError: two of one name, or a strategy that replaces what all share.
+    ConfigError: two of one name, a strategy that replaces what all share, or needs no known feed.
     """
     bare = tuple(Use(use.strategy, {}, use.symbols, use.name) for use in uses)
     names = [use.name for use in bare]
@@ -130,7 +127,7 @@ def _combined(facts: Any) -> type[Strategy]:
         "uses": uses,
         "params": params,
         "reads": tuple(dict.fromkeys(line for use in uses for line in use.strategy.reads)),
-        "least_feed": max((use.strategy.least_feed for use in uses), key=FEEDS.index),
+        "least_feed": strictest({use.name: use.strategy.least_feed for use in uses}),
         "__module__": uses[0].strategy.__module__,
         "__doc__": " ".join(f"{use.name}: {use.strategy.__doc__}" for use in uses),
     }

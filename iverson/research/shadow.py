@@ -83,17 +83,18 @@ def follow(
 
     Raises
     ------
-    ConfigError: the signal has a fault; the gate denies such a one before any rule.
+    ConfigError: the signal has a fault, or has one once its prices are on the grid; such a one is
+        denied before any rule.
 
     Notes
     -----
     Same-bar rules, gaps and the reading of ambiguous bars are the broker's. A split before the
     entry withdraws it; later ones convert prices. A bar without volume fills nothing.
     """
+    signal = on_grid(signal)
     fault = signal.fault()
     if fault is not None:
         raise ConfigError(f"a signal of {signal.symbol} cannot be followed: {fault}")
-    signal = on_grid(signal)
     per_share = replace(costs or Costs(), minimum_commission=0.0)
     path = _Path(
         signal, bars, costs=per_share, through_ticks=through_ticks, reading=reading, until=until

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from iverson.execution.bracket import on_grid
 from iverson.market.bars import Bars
 from iverson.model import Verdict
 from iverson.monitoring.intervals import UNKNOWN, Interval, independent_draws, percentile, resample
@@ -30,10 +31,13 @@ def shadow_frame(trades: Iterable[ShadowTrade]) -> pd.DataFrame:
 def follow_denied(
     verdicts: Iterable[Verdict], bars: Mapping[str, Bars], **options: Any
 ) -> Iterator[ShadowTrade]:
-    """Follow every denied signal that has no fault; `options` are those of `follow`."""
+    """Follow every denied signal that has no fault, on the price grid either.
+
+    `options` are those of `follow`.
+    """
     for verdict in verdicts:
         signal = verdict.signal
-        if not verdict.approved and signal.symbol in bars and signal.fault() is None:
+        if not verdict.approved and signal.symbol in bars and on_grid(signal).fault() is None:
             yield follow(signal, bars[signal.symbol], rule=verdict.rule, **options)
 
 

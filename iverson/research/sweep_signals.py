@@ -184,7 +184,7 @@ def _of_entry(entry: EntryColumns, stretch: Stretch, bench: Bench, ready: int) -
 
 
 def _ordered(parts: Sequence[Records]) -> Records | None:
-    """Return the signals on the price grid, in the gate's order; None when one is faulty."""
+    """Return what the price grid leaves of the signals, in the gate's order; None for a fault."""
     from iverson.research.kernel_code import compiled_grid
 
     signals = np.empty(sum(map(len, parts)), SIGNAL)
@@ -192,7 +192,10 @@ def _ordered(parts: Sequence[Records]) -> Records | None:
     for part in parts:  # `np.concatenate` would compare the records' types each time
         begin, end = end, end + len(part)
         signals[begin:end] = part
-    if not compiled_grid()(signals):
+    denied = compiled_grid()(signals)
+    if denied < 0:
         return None
+    if denied:
+        signals = signals[signals["confidence"] > 0]
     # stable: the symbols in their order, and the entries of one in theirs, decide between equals
     return signals[np.lexsort((-signals["confidence"], signals["step"]))]

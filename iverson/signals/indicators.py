@@ -9,6 +9,8 @@ import backtrader as bt
 
 from iverson.errors import ConfigError
 
+_LEAST = 1e-9  # of the close: far below a tick of any share, far above what floats lose
+
 
 def atr_stop(
     data: Any, *, period: int = 14, atrs: float = 2.0, cap: float = 0.05, side: str = "long"
@@ -16,6 +18,8 @@ def atr_stop(
     """Return the line of stop prices: `atrs` average true ranges from the close, at most `cap`.
 
     distance = min(atrs x ATR(period), cap x close), subtracted for a long, added for a short.
+    Where nothing has moved (ATR 0) it is a billionth of the close: the line stays on its side, and
+    since no price grid is as fine, the signal is denied and noted instead of being a fault.
     ATR is Wilder's (New Concepts in Technical Trading Systems, 1978, p. 21): his smoothing of the
     true range. NaN until `period` + 1 bars have passed.
     """
@@ -27,6 +31,7 @@ def atr_stop(
             "(0.05 is 5 %)"
         )
     distance = bt.Min(atrs * bt.ind.ATR(data, period=period), cap * data.close)
+    distance = bt.Max(distance, _LEAST * data.close)
     return data.close - distance if side == "long" else data.close + distance
 
 

@@ -275,6 +275,7 @@ def _bar_minutes(data: Any) -> int:
         kind = "no feed" if timeframe is None else bt.TimeFrame.TName(timeframe).lower()
         raise ConfigError(
             f"an opening range needs a feed of minute bars, and this is one of {kind}; "
-            'run the strategy on them: iv.System(..., interval="1m")'
+            'run the strategy on them: iv.System(..., interval="1m"), without strategies of days, '
+            "which need a system of their own"
         )
     return int(data._compression)

@@ -23,6 +23,7 @@ from iverson.execution.alpaca.store import AlpacaStore
 from iverson.market.bars import Bars
 from iverson.market.calendar import new_york
 from iverson.market.intervals import minutes
+from iverson.market.moments import number_of
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import Record
 from iverson.monitoring.recorder import Recorder
@@ -141,7 +142,7 @@ def _stream(
             ),
             name=symbol,
         )
-    since = float(bt.date2num(desk.after.replace(tzinfo=None))) if desk.after else float("-inf")
+    since = number_of(desk.after) if desk.after else float("-inf")
     cerebro.addanalyzer(Recorder, record=record, builder=memory.builder, since=since + 1e-9)
     cerebro.addstrategy(setup.strategy, desk=desk, **setup.params)
     if running is not None:

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import backtrader as bt
-
 from iverson.desk import Desk
 from iverson.engine.cerebro import LeanCerebro
 from iverson.execution.account import Account
@@ -22,6 +20,7 @@ from iverson.execution.alpaca.opening import sendable_until
 from iverson.execution.alpaca.store import AlpacaStore
 from iverson.execution.reconcile import Written
 from iverson.market.bars import DAILY
+from iverson.market.moments import number_of
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import Record
 from iverson.monitoring.recorder import Recorder
@@ -109,7 +108,7 @@ def _wake(
     )
     broker = alpaca.getbroker(linger_seconds=LINGER_SECONDS)
     broker.desk = desk
-    broker.carried_from = float(bt.date2num(at.replace(tzinfo=None)))
+    broker.carried_from = number_of(at)
     desk.broker = broker
     alpaca.late = Late(memory, record, account, alpaca.costs)
     alpaca.late.catch_up()

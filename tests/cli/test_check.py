@@ -44,9 +44,9 @@ def iverson(
     monkeypatch.setenv("COLUMNS", str(COLUMNS))
     (tmp_path / "tomorrow_strategy.py").write_text(LEAKY)
 
-    def run(*arguments: str, code: int = DONE) -> tuple[str, str]:
+    def run(*arguments: str, code: int = DONE, verb: str = "check") -> tuple[str, str]:
         with pytest.raises(SystemExit) as left:
-            main(("check", *arguments))
+            main((*verb.split(), *arguments))
         shown = capfd.readouterr()
         assert left.value.code == code, shown.err
         return shown.out, shown.err
@@ -63,6 +63,31 @@ def test_clean_strategy_passes_and_the_pass_is_kept_beside_the_bars(
     assert "refused" not in shown
     assert max(len(line) for line in shown.splitlines()) <= COLUMNS
     assert passed(RsiReversion, store=tmp_path / "data" / "cache")
+
+
+@pytest.mark.parametrize(
+    ("system", "verb", "making", "span"),
+    [
+        ("strategies.news_reversal", "news synthesize",
+         ("--symbols", "IBM"), ("--from", "2005", "--to", "2006")),
+        ("strategies.opening_range", "bars synthesize",
+         ("IBM", "--from", "2012-07", "--to", "2012-09"), ("--from", "2012-09", "--to", "2012-09")),
+    ],
+    ids=["news", "minutes"],
+)  # fmt: skip
+def test_strategy_whose_data_does_not_ship_says_how_to_try_it_and_passes(
+    iverson: Any, system: str, verb: str, making: tuple[str, ...], span: tuple[str, ...]
+) -> None:
+    """As somebody new does it: refused, told what to do, done, passed."""
+    few = ("--symbols", "IBM", "--sample", "2", "--decisions", "3")
+    _, refused = iverson(system, *span, *few, code=BROKEN)
+    made, _ = iverson(*making, verb=verb)
+    shown, _ = iverson(system, *span, *few)
+
+    assert f"`iverson {verb}`" in refused
+    assert len(refused.splitlines()) == 1
+    assert "SYNTHETIC" in made
+    assert shown.splitlines()[-1].endswith("passed")
 
 
 def test_leak_is_refused_with_its_first_bar_and_line(iverson: Any, tmp_path: Path) -> None:

@@ -7,9 +7,7 @@ import csv
 import io
 import json
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 
 from iverson.cli.main import main
 from iverson.market.news_store import NewsStore
+from tests.market.alpaca_server import KEY, NEWS, SECRET, FakeAlpaca, article, serving
 
 ROOT = Path(__file__).parents[2]
 RANGE = ("--from", "2003", "--to", "2004")
@@ -107,8 +106,8 @@ def test_rows_left_out_are_told(iverson: Any, folder: Path) -> None:
         (("list", "--symbols", ","), "--symbols ',' names no symbol"),
         (("list", "--csv", "--json"), "--csv and --json are both given"),
         (("import", "a.csv", "--timezone", "Mars"), "'Mars' is no time zone"),
-        (("fetch", "--symbols", "ACME"), "Alpaca needs a key: set IVERSON_ALPACA_KEY"),
-        (("fetch", "--symbols", "ACME", "--end", "2024"), "--end is given without --start"),
+        (("fetch", "--symbols", "ACME"), "no Alpaca keys; set IVERSON_ALPACA_KEY"),
+        (("fetch", "--symbols", "ACME", "--to", "2024"), "--to is given without --from"),
     ],
 )
 def test_mistake_is_one_sentence(iverson: Any, arguments: tuple[str, ...], words: str) -> None:
@@ -129,52 +128,31 @@ def test_made_up_headlines_are_enough_to_try_the_strategy(iverson: Any) -> None:
     shown = iverson("backtest", "strategies.news_reversal", "--symbols", "AAPL,IBM", *RANGE)
 
     assert told.startswith("SYNTHETIC headlines for AAPL, IBM: ")
-    assert shown.startswith("NewsReversal on AAPL, IBM")
+    assert shown.startswith("SYNTHETIC DATA: NewsReversal on AAPL, IBM")
     listed = rows(iverson("news", "list", "--csv"))
     assert len(listed) == 20
     assert all(row["source"].startswith("SYNTHETIC") for row in listed)
 
 
 @pytest.fixture
-def alpaca(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The news service on loopback, with one headline; the requests it got."""
-    asked: list[str] = []
-    item = {
-        "id": 7, "headline": "Acme beats estimates", "created_at": "2024-01-03T17:00:01Z",
-        "updated_at": "2024-01-03T17:00:01Z", "symbols": ["ACME"], "source": "benzinga",
-    }  # fmt: skip
-    body = json.dumps({"news": [item], "next_page_token": None}).encode()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setenv("IVERSON_ALPACA_KEY", "key of a test")
-    monkeypatch.setenv("IVERSON_ALPACA_SECRET", "secret of a test")
-    monkeypatch.setenv("IVERSON_ALPACA_DATA_URL", f"http://127.0.0.1:{server.server_port}")
-    yield asked
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def alpaca(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAlpaca]:
+    """The data API on loopback, with one headline just before the end of January."""
+    with serving(FakeAlpaca(news=[article(7, "Acme beats", at="2024-02-01T04:30:00Z")])) as server:
+        monkeypatch.setenv("IVERSON_ALPACA_KEY", KEY)
+        monkeypatch.setenv("IVERSON_ALPACA_SECRET", SECRET)
+        monkeypatch.setenv("IVERSON_ALPACA_DATA_URL", server.url)
+        yield server
 
 
-def test_fetch_brings_history_and_goes_on(iverson: Any, alpaca: list[str]) -> None:
+def test_fetch_brings_history_and_goes_on(iverson: Any, alpaca: FakeAlpaca) -> None:
     assert "were never fetched" in iverson("news", "fetch", "--symbols", "acme", code=2)
-    span = ("--start", "2024-01-02", "--end", "2024-01")
+    span = ("--from", "2024-01-02", "--to", "2024-01")
     first = iverson("news", "fetch", "--symbols", "acme", *span)
     again = iverson("news", "fetch", "--symbols", "acme")
+    history, later = alpaca.asked(NEWS)
 
     assert first == "ACME: 1 new headlines\n"
     assert again == "ACME: 0 new headlines, 1 known already\n"
-    assert "start=2024-01-02T05%3A00%3A00Z&end=2024-02-01T05%3A00%3A00Z" in alpaca[0]
-    assert "start=2024-02-01T04%3A00%3A00Z" in alpaca[1]
+    assert history["start"] == "2024-01-02T05:00:00Z"
+    assert history["end"] == "2024-02-01T05:00:00Z"
+    assert later["start"] == "2024-02-01T04:00:00Z"

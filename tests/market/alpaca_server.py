@@ -2,7 +2,8 @@
 """A server on loopback that speaks the dialect of Alpaca's data API, and fails as it is told.
 
 Written from Alpaca's published API description, not from our client: rows sorted by symbol and
-time, a limit over all symbols, opaque page tokens, `{"message": ...}` errors, rate-limit headers.
+time, news by its last edit, a limit over all symbols, opaque page tokens, `{"message": ...}`
+errors, rate-limit headers.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from urllib.parse import parse_qs, urlsplit
 KEY, SECRET = "PKTESTKEY", "testsecret0123"
 FORBIDDEN = {"message": "forbidden."}
 NO_RECENT_SIP = {"message": "subscription does not permit querying recent SIP data"}
+NEWS = "/v1beta1/news"
 Row = dict[str, Any]
 
 
@@ -45,6 +47,7 @@ class FakeAlpaca:
 
     bars: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
     actions: dict[str, list[Row]] = field(default_factory=dict)
+    news: list[Row] = field(default_factory=list)
     failures: deque[Failure] = field(default_factory=deque)
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     page: int = 10_000
@@ -66,6 +69,8 @@ class FakeAlpaca:
             return self._corporate_actions(query, symbols)
         if path == "/v2/stocks/bars":
             return self._bars(query, symbols)
+        if path == NEWS:
+            return self._news(query, symbols)
         return 404, {"message": "endpoint not found."}
 
     def _bars(self, query: dict[str, str], symbols: list[str]) -> tuple[int, Any]:
@@ -81,15 +86,10 @@ class FakeAlpaca:
             for row in self.bars.get((symbol, query["timeframe"]), [])
             if first <= instant(row["t"]) <= last
         ]
-        start = int(base64.b64decode(query.get("page_token", "MA==")))
         if self.empty_page_first and "page_token" not in query and rows:
             return 200, {"bars": {}, "next_page_token": base64.b64encode(b"0").decode()}
-        end = min(start + min(int(query["limit"]), self.page), len(rows))
-        page: dict[str, list[Row]] = {}
-        for symbol, row in rows[start:end]:
-            page.setdefault(symbol, []).append(row)
-        token = base64.b64encode(str(end).encode()).decode() if end < len(rows) else None
-        return 200, {"bars": page or self.empty, "next_page_token": token}
+        listed, token = self._page(rows, query)
+        return 200, {"bars": grouped(listed) or self.empty, "next_page_token": token}
 
     def _corporate_actions(self, query: dict[str, str], symbols: list[str]) -> tuple[int, Any]:
         rows = [
@@ -99,13 +99,32 @@ class FakeAlpaca:
             if query["start"] <= row["process_date"] <= query["end"]
             and any(value in symbols for name, value in row.items() if name.endswith("symbol"))
         ]
+        listed, token = self._page(rows, query)
+        return 200, {"corporate_actions": grouped(listed), "next_page_token": token}
+
+    def _news(self, query: dict[str, str], symbols: list[str]) -> tuple[int, Any]:
+        if not 1 <= int(query["limit"]) <= 50:
+            return 400, {"message": "invalid limit"}
+        first, last = instant(query["start"]), instant(query["end"])
+        rows = sorted(
+            (
+                row
+                for row in self.news
+                if first <= instant(row["updated_at"]) <= last
+                and not {*symbols}.isdisjoint(row["symbols"])
+            ),
+            key=lambda row: (instant(row["updated_at"]), row["id"]),
+            reverse=query.get("sort", "desc") == "desc",
+        )
+        listed, token = self._page(rows, query)
+        return 200, {"news": listed, "next_page_token": token}
+
+    def _page(self, rows: list[Any], query: dict[str, str]) -> tuple[list[Any], str | None]:
+        """Return the rows of the page asked for, and the token of the next."""
         start = int(base64.b64decode(query.get("page_token", "MA==")))
         end = min(start + min(int(query["limit"]), self.page), len(rows))
-        page: dict[str, list[Row]] = {}
-        for kind, row in rows[start:end]:
-            page.setdefault(kind, []).append(row)
         token = base64.b64encode(str(end).encode()).decode() if end < len(rows) else None
-        return 200, {"corporate_actions": page, "next_page_token": token}
+        return rows[start:end], token
 
     def failure(self, path: str, query: dict[str, str]) -> Failure | None:
         """Return the failure that this request meets, if any."""
@@ -119,6 +138,22 @@ class FakeAlpaca:
     def asked(self, path: str = "/v2/stocks/bars") -> list[dict[str, str]]:
         """Return the queries of a path, in order."""
         return [query for one, query in self.requests if one == path]
+
+
+def grouped(listed: list[tuple[str, Row]]) -> dict[str, list[Row]]:
+    page: dict[str, list[Row]] = {}
+    for name, row in listed:
+        page.setdefault(name, []).append(row)
+    return page
+
+
+def article(number: int, headline: str, *, at: str = "2024-01-03T17:00:01Z", **more: Any) -> Row:
+    """One item of news as the API documentation shows it."""
+    return {
+        "id": number, "headline": headline, "author": "A. Writer", "created_at": at,
+        "updated_at": at, "summary": "", "content": "", "url": None, "images": [],
+        "symbols": ["ACME"], "source": "benzinga", **more,
+    }  # fmt: skip
 
 
 def instant(text: str) -> datetime:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from iverson.errors import DataError
-from iverson.market.calendar import Calendar, new_york
+from iverson.market.calendar import Calendar, midnight, new_york
 
 FRIDAY = date(2021, 3, 5)
 SATURDAY = date(2021, 3, 6)
@@ -114,3 +114,17 @@ def test_a_naive_instant_is_refused(calendar: Calendar) -> None:
 
 def test_the_calendar_is_built_once() -> None:
     assert new_york() is new_york()
+
+
+@pytest.mark.parametrize(
+    ("day", "hour"),
+    [
+        (date(2024, 3, 10), 5),
+        (date(2024, 3, 11), 4),
+        (date(2024, 11, 3), 4),
+        (date(2024, 11, 4), 5),
+    ],
+)
+def test_midnight_follows_summer_time(day: date, hour: int) -> None:
+    """Clocks change at two in the morning: the date itself still begins by the old time."""
+    assert midnight(day) == datetime(day.year, day.month, day.day, hour, tzinfo=UTC)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, timedelta
+from zoneinfo import ZoneInfo
 
 import backtrader as bt
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from iverson.engine.feed import day_numbers
 from iverson.market.calendar import new_york
-from iverson.market.moments import moment
+from iverson.market.moments import moment, number_of
 from iverson.testing import at
 
 
@@ -60,3 +61,15 @@ def test_each_minute_of_a_session_comes_back_exactly() -> None:
     assert [moment(float(number)).at for number in numbers] == rights
     assert {moment(float(number)).session for number in numbers} == {date(2024, 3, 11)}
     assert np.all(np.diff([moment(float(n)).ordinal for n in numbers]) == 0)
+
+
+def test_number_of_an_instant_is_the_one_its_bar_has_whatever_its_time_zone() -> None:
+    instant = at("2024-07-03 17:00")
+    elsewhere = instant.astimezone(ZoneInfo("Asia/Tokyo"))
+
+    assert (
+        number_of(instant)
+        == number_of(elsewhere)
+        == float(bt.date2num(instant.replace(tzinfo=None)))
+    )
+    assert moment(number_of(elsewhere)).at == instant

@@ -146,7 +146,7 @@ def test_an_unknown_symbol_says_what_is_meant_or_there(store: Store, daily: Fram
         store.read("APPL")
     with pytest.raises(MissingBars, match="there are AAPL"):
         store.read("XYZ")
-    with pytest.raises(MissingBars, match="there are none"):
+    with pytest.raises(MissingBars, match=r"there are none of any symbol.*SYNTHETIC ones to try"):
         store.read("AAPL", "5m")
 
 

@@ -65,7 +65,7 @@ class Hashed(iv.Strategy):
         target=True,
         near=0.01,
         far=0.03,
-        faulty=False,
+        fine=False,
         named=False,
         beyond=False,
     )
@@ -84,7 +84,7 @@ class Hashed(iv.Strategy):
             steps = sum(noise < self.p.often * n / 5 for n in range(1, 5))
             limit = data.close * (1 + side * self.p.near * (noises[2] - 0.6))
             distance = data.close * (0.003 + self.p.far * noises[3])
-            if not self.p.faulty:  # a stop less than a tick away would be refused
+            if not self.p.fine:  # a stop less than a tick away would be denied
                 distance = distance + ticks + bt.If(data.close / data.factor > 0.9, 0.02, 0)
             found.append(
                 kind(
@@ -204,7 +204,7 @@ def random_case(seed: int) -> tuple[Task, Prepared]:
         short=short,
         target=bool(random.random() < 0.8),
         near=float(random.choice([0.0, 0.01, 0.05])),
-        faulty=bool(random.random() < 0.03),
+        fine=bool(random.random() < 0.2),
         far=float(random.choice([0.01, 0.04])),
         named=bool(random.random() < 0.6),
         beyond=bool(random.random() < 0.1),

@@ -540,6 +540,7 @@ def test_strategy_that_decides_nothing_has_not_passed() -> None:
     assert all(step.passed for step in check.steps)
     assert not check.passed
     assert any("nothing was decided" in note for note in check.notes)
+    assert str(check).splitlines()[0].endswith(": refused, because nothing was decided")
 
 
 def test_same_seed_looks_at_the_same_bars_and_says_how_many() -> None:

@@ -21,10 +21,12 @@ from iverson.errors import ConfigError, DataError
 from iverson.market import news_synthetic, sample
 from iverson.market.bars import Bars
 from iverson.market.columns import attach
+from iverson.market.feeds import MADE_UP_BESIDE
 from iverson.market.news import SYNTHETIC, Headline, headline
 from iverson.market.news_columns import NewsColumns, Sightings
 from iverson.market.news_scores import ScoreFile
 from iverson.market.news_store import NewsStore
+from iverson.monitoring.reports import read_report
 from iverson.research.backtest import Prepared
 from iverson.research.news import News
 from iverson.research.search import Task, search, why_engine
@@ -150,6 +152,22 @@ def test_passport_names_headlines_model_and_latency() -> None:
     assert "headlines, 2000-" in words
     assert "lexicon" in words
     assert "latency 60 s" in words
+
+
+def test_results_on_made_up_headlines_say_so_everywhere(tmp_path: Path) -> None:
+    run = reading().backtest("2003", "2004", journal=tmp_path / "run.db")
+    real = [replace(one, source="wire") for one in made_up()]
+    other = reading(columns=[News(states=real)]).backtest("2003", "2004")
+
+    assert str(run).startswith("SYNTHETIC DATA: NewsReversal")
+    assert MADE_UP_BESIDE in run.notes
+    assert "SYNTHETIC headlines" in run.passport.columns
+    assert run.trades.attrs["mark"] == "SYNTHETIC DATA"
+    assert [text.get_text() for text in run.plot().texts] == ["SYNTHETIC DATA"]
+    with iv.Journal(tmp_path / "run.db", read_only=True) as journal:
+        assert read_report(journal).text().startswith(MADE_UP_BESIDE)
+    assert str(other).startswith("NewsReversal")
+    assert "SYNTHETIC" not in f"{other} {other.passport}"
 
 
 def test_other_news_is_other_data() -> None:

@@ -177,6 +177,16 @@ def test_a_faulty_signal_is_refused():
         follow(at_close_of_first(given, confidence=9), given)
 
 
+def test_a_signal_that_rounds_to_a_fault_is_refused_and_never_followed():
+    given = bars("100 100")
+    fine = at_close_of_first(given, limit=100.009, stop=99.991)
+
+    assert fine.fault() is None
+    with pytest.raises(ConfigError, match="stop 100 must lie below the limit 100"):
+        follow(fine, given)
+    assert list(follow_denied([denied(fine, "price grid")], {"TEST": given})) == []
+
+
 def denied(one, rule):
     return Verdict(one, approved=False, size=0, rule=rule, reason="so")
 

@@ -22,7 +22,7 @@ from iverson.market import sample
 from iverson.model import Signal
 from iverson.research import sweep as sweeping
 from iverson.research import sweep_limits, sweep_lines
-from iverson.research.backtest import Prepared, Setup
+from iverson.research.backtest import Prepared, Setup, simulate
 from iverson.research.search import Score, Task
 from iverson.research.sweep import SweepMismatch, explain, sweep
 from iverson.research.sweep_lines import plans_of
@@ -328,6 +328,36 @@ def test_faulty_signal_is_the_engines_sentence(prepared: Prepared) -> None:
         sweep(faulty, prepared)
 
     assert str(by_kernel.value) == str(by_engine.value)
+
+
+class Always(RsiReversion):
+    """Buys every bar, with the standard stop."""
+
+    def entry(self, data: Any) -> Any:
+        stop = iv.atr_stop(data)
+        target = data.close + 1.5 * (data.close - stop)
+        return iv.Long(confidence=4, limit=data.close, stop=stop, target=target)
+
+
+def test_symbol_that_does_not_move_is_denied_and_the_rest_goes_on(prepared: Prepared) -> None:
+    """Its ATR fades from dollars through fractions of a tick; another never had one."""
+    sessions = 900
+    fading = bars("100 " * 200 + "90 " * (sessions - 200), symbol="FADES")
+    still = bars("50/50/50/50 " * sessions, symbol="STILL")
+    given = Prepared.of({"FADES": fading, "STILL": still})
+    one = replace(
+        task(setup=replace(SETUP, strategy=Always)),
+        first=fading.session[100].item(),
+        last=fading.session[-1].item(),
+    )
+    record = simulate(one.setup, given, first=one.first, last=one.last).record
+    too_fine = [verdict for verdict in record.verdicts if verdict.rule == "price grid"]
+
+    assert {verdict.signal.symbol for verdict in too_fine} == {"FADES", "STILL"}
+    assert not any(verdict.alert for verdict in record.verdicts)
+    assert any(verdict.approved for verdict in record.verdicts)
+    assert sweeping.kernel_runs(one, given)[0] is not None
+    assert_same(sweep(one, given), evaluate(one, given))
 
 
 def test_kernel_knows_every_setting() -> None:

@@ -10,6 +10,7 @@ import backtrader as bt
 import pytest
 
 from iverson.errors import ConfigError
+from iverson.execution.ticks import tick_size
 from iverson.research.backtest import Feed
 from iverson.signals.indicators import atr_stop, steps
 from iverson.testing import bars
@@ -77,6 +78,18 @@ def test_cap_binds_bar_by_bar() -> None:
     found = line(lambda data: atr_stop(data, period=PERIOD, atrs=2.0, cap=cap), WORDS)
 
     assert found[PERIOD:] == pytest.approx([98 - 7.84, 98 - 2 * SECOND, 100 - 8.0])
+
+
+@pytest.mark.parametrize(("side", "way"), [("long", -1), ("short", 1)])
+@pytest.mark.parametrize("price", [0.02, 50.0, 600_000.0])
+def test_stop_of_what_never_moved_lies_on_its_side_nearer_than_a_tick(
+    price: float, side: str, way: int
+) -> None:
+    words = f"{price}/{price}/{price}/{price} " * 5
+    found = line(lambda data: atr_stop(data, period=PERIOD, side=side), words)
+
+    for stop in found[PERIOD:]:
+        assert 0 < (stop - price) * way < tick_size(price) / 10
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,17 @@ def test_no_entry_could_fill_after_three(clock: str, signals: int) -> None:
     )
 
 
+def test_what_has_not_moved_for_weeks_has_no_setup() -> None:
+    """Without a true range there is no place for a stop; a fault would end the whole run."""
+    bars = market({"11:00": flat_at(UP)}, busy="11:00")
+    before = bars.session < np.datetime64(DAY)
+    still = replace(bars, **{name: np.where(before, PRICE, getattr(bars, name))
+                             for name in ("open", "high", "low", "close")})  # fmt: skip
+
+    assert len(go(bars).verdicts) == 1
+    assert not go(still).verdicts
+
+
 HOUR = np.timedelta64(1, "h").item()
 
 

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Any
 
 import backtrader as bt
 
-from iverson.execution.alpaca.hearing import number_of
 from iverson.execution.alpaca.states import OrderState
 from iverson.execution.alpaca.tracking import Tracked
 from iverson.execution.decisions import OpenGroup
 from iverson.execution.groups import Group
+from iverson.market.moments import number_of
 
 
 def adopt_ready(broker: Any) -> bool:
@@ -53,7 +52,7 @@ def _adopt(broker: Any, one: OpenGroup, data: Any) -> None:
         entry.addinfo(verdict=one.verdict)
     if one.bracket is not None:
         entry.addinfo(bracket=one.bracket)
-        entry.valid = bt.date2num(one.bracket.valid_until.astimezone(UTC).replace(tzinfo=None))
+        entry.valid = number_of(one.bracket.valid_until)
     entry.created.size = entry.size
     entry.executed.size = one.filled if one.side == "long" else -one.filled
     entry.executed.remsize = entry.size - entry.executed.size

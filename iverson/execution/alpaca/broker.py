@@ -18,7 +18,7 @@ import backtrader as bt
 from iverson.errors import ConfigError
 from iverson.execution.alpaca import adoption, sending
 from iverson.execution.alpaca.exits import Exits
-from iverson.execution.alpaca.hearing import HearingBroker, number_of
+from iverson.execution.alpaca.hearing import HearingBroker
 from iverson.execution.alpaca.protection import Protection
 from iverson.execution.alpaca.protocol import Placed
 from iverson.execution.alpaca.states import Holding
@@ -26,7 +26,7 @@ from iverson.execution.alpaca.tracking import Tracked
 from iverson.execution.alpaca.venue import canonical
 from iverson.execution.decisions import OpenGroup
 from iverson.execution.groups import Group
-from iverson.market.moments import moment
+from iverson.market.moments import moment, number_of
 from iverson.model import Answer, Intent, Leg
 
 LINGER_STEP = 1.0  # seconds between two looks

@@ -8,7 +8,7 @@ after those before it; how an order ended is booked only after its executions; n
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import backtrader as bt
 
@@ -19,7 +19,7 @@ from iverson.execution.alpaca.tracking import NEAR, Tracked, Tracking
 from iverson.execution.alpaca.wire import is_ours
 from iverson.execution.bracket_broker import BracketBroker
 from iverson.execution.groups import Group
-from iverson.market.moments import moment
+from iverson.market.moments import moment, number_of
 from iverson.model import Execution, OrderSide
 
 _FILLS = ("fill", "partial_fill")
@@ -175,8 +175,3 @@ class HearingBroker(BracketBroker):
         self.p.store.told(f"{group.data._name}: {reason}")
         self.groups.pop(group.entry.ref, None)
         self.tracking.forget(group)
-
-
-def number_of(at: datetime) -> float:
-    """Return an instant as Backtrader's date number."""
-    return float(bt.date2num(at.astimezone(UTC).replace(tzinfo=None)))

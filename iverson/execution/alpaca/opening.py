@@ -14,7 +14,6 @@ from typing import Any
 
 from iverson.errors import OutOfSync
 from iverson.execution.alpaca.flows import new_flows
-from iverson.execution.alpaca.hearing import number_of
 from iverson.execution.alpaca.protocol import Placed, Placing
 from iverson.execution.alpaca.states import Holding, OrderState, Standing
 from iverson.execution.alpaca.venue import Venue
@@ -22,6 +21,7 @@ from iverson.execution.alpaca.wire import is_ours
 from iverson.execution.decisions import OpenGroup, Reading
 from iverson.execution.reconcile import Reconciled, Shown, Written, reconcile
 from iverson.market.calendar import new_york
+from iverson.market.moments import number_of
 from iverson.model import Answer, Intent
 
 FILLS_BEFORE = timedelta(days=1)  # before the oldest open decision

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ import requests  # comes with alpaca-py
 from alpaca.common.exceptions import APIError
 from alpaca.common.rest import RESTClient
 from alpaca.data.historical.corporate_actions import CorporateActionsClient
+from alpaca.data.historical.news import NewsClient
 from alpaca.data.historical.stock import StockHistoricalDataClient
 from requests.adapters import HTTPAdapter
 
@@ -65,59 +67,62 @@ class AlpacaData:
         self._url = checked_url(url)
         self._bucket, self._backoff, self._at, self._sleep = bucket, backoff, at, sleep
         self._timeout = timeout
-        self._stocks = StockHistoricalDataClient(key, secret, raw_data=True, url_override=self._url)
-        self._actions = CorporateActionsClient(key, secret, raw_data=True, url_override=self._url)
-        for client in (self._stocks, self._actions):
+        stocks, actions, news = (
+            kind(key, secret, raw_data=True, url_override=self._url)
+            for kind in (StockHistoricalDataClient, CorporateActionsClient, NewsClient)
+        )
+        for client in (stocks, actions, news):
             client._retry = 0  # noqa: SLF001 (these clients do not pass the setting on)
             for scheme in ("https://", "http://"):
                 client._session.mount(scheme, _TimedAdapter(timeout))  # noqa: SLF001 (as above)
+        self._bars = _Listing(stocks, "/stocks/bars", "bars", 10_000)
+        self._actions = _Listing(actions, "/corporate-actions", "corporate_actions", 1000)
+        self._news = _Listing(news, "/news", "news", 50, holds=list)
 
     def __repr__(self) -> str:
         return f"AlpacaData({self._url!r}, key=****)"
 
     def bars(self, parameters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Return the pages of `GET /v2/stocks/bars`: rows by symbol, none for a null page."""
-        yield from self._pages(self._stocks, "/stocks/bars", "bars", parameters, 10_000)
+        yield from self._pages(self._bars, parameters)
 
     def corporate_actions(self, parameters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Return the pages of `GET /v1/corporate-actions`: rows by kind."""
-        yield from self._pages(
-            self._actions, "/corporate-actions", "corporate_actions", parameters, 1000
-        )
+        yield from self._pages(self._actions, parameters)
 
-    def _pages(
-        self, client: RESTClient, path: str, name: str, parameters: Mapping[str, Any], limit: int
-    ) -> Iterator[dict[str, Any]]:
+    def news(self, parameters: Mapping[str, Any]) -> Iterator[list[Any]]:
+        """Return the pages of `GET /v1beta1/news`: items in the order asked for."""
+        yield from self._pages(self._news, parameters)
+
+    def _pages(self, listing: _Listing, parameters: Mapping[str, Any]) -> Iterator[Any]:
         token: str | None = None
         seen: set[str] = set()
         while True:
-            asked = {**parameters, "limit": limit}
+            asked = {**parameters, "limit": listing.limit}
             if token is not None:
                 asked["page_token"] = token
-            answer = self._ask(client, path, name, asked)
-            yield answer[name] or {}
+            answer = self._ask(listing, asked)
+            yield answer[listing.name] or listing.holds()
             token = answer.get("next_page_token")
             if not token:
                 return
             if token in seen:
                 raise BrokerUnavailable(
-                    f"Alpaca gave the same page of {path} twice; try again later"
+                    f"Alpaca gave the same page of {listing.path} twice; try again later"
                 )
             seen.add(token)
 
-    def _ask(
-        self, client: RESTClient, path: str, name: str, parameters: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def _ask(self, listing: _Listing, parameters: Mapping[str, Any]) -> dict[str, Any]:
         failure = ""
         for attempt in range(1, self._backoff.attempts + 1):
             advised = None
             self._bucket.take()
             try:
-                answer = client.get(path, dict(parameters))
+                answer = listing.client.get(listing.path, dict(parameters))
             except APIError as error:
                 status = error.status_code
                 if status not in _AGAIN:
-                    raise _refusal(status, str(error)) from error
+                    raise _refusal(status, str(error), listing.name) from error
                 failure = f"answered {status}" + (" (too many requests)" if status == 429 else "")
                 if status in (429, 503) and error.response is not None:
                     advised = advice(error.response.headers, self._at())
@@ -130,15 +135,30 @@ class AlpacaData:
             except requests.RequestException:
                 failure = "could not be reached"
             else:
-                if isinstance(answer, dict) and isinstance(answer.get(name, ""), dict | None):
+                if isinstance(answer, dict) and listing.is_in(answer):
                     return answer
-                failure = f"gave an answer without {name}"
+                failure = f"gave an answer without {listing.name}"
             if attempt < self._backoff.attempts:
                 self._sleep(self._backoff.wait(attempt, advised))
         raise BrokerUnavailable(
             f"Alpaca's data API at {self._url} {failure}, {self._backoff.attempts} times in a row; "
             "try again later (what is stored stays, and is not asked for again)"
         )
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """Something that is listed page by page: where, under which name, how much a page."""
+
+    client: RESTClient
+    path: str
+    name: str
+    limit: int
+    holds: type = dict
+
+    def is_in(self, answer: Mapping[str, Any]) -> bool:
+        """Whether an answer has such a page; null is one without anything in it."""
+        return isinstance(answer.get(self.name, ""), self.holds | None)
 
 
 class _TimedAdapter(HTTPAdapter):
@@ -167,18 +187,19 @@ def checked_url(url: str) -> str:
     )
 
 
-def _refusal(status: int | None, body: str) -> IversonError:
+def _refusal(status: int | None, body: str, name: str) -> IversonError:
     try:
         message = str(json.loads(body).get("message", "")).strip()
     except (ValueError, AttributeError):
         message = ""
-    if status == 403 and "subscription" in message:
+    lacking = status == 403 and "subscription" in message
+    if lacking and name == "bars":
         return NotServed(
             f"Alpaca refuses this feed or its last 15 minutes ({message}); use --plan free, which "
             "asks only for older bars, or --feed iex",
             divisible=False,
         )
-    if status in (401, 403):
+    if status in (401, 403) and not lacking:
         return ConfigError(
             f"Alpaca does not accept these keys ({status}); check IVERSON_ALPACA_KEY and "
             "IVERSON_ALPACA_SECRET (or APCA_API_KEY_ID and APCA_API_SECRET_KEY)"

@@ -10,16 +10,15 @@ minute; the daily bar has it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
 from iverson.errors import BadBars, ConfigError
 from iverson.market.bars import DAILY
-from iverson.market.calendar import NEW_YORK, Calendar
+from iverson.market.calendar import Calendar, midnight
 from iverson.market.intervals import minutes
 from iverson.market.stamps import new_york_days, right_edges
 
@@ -47,7 +46,7 @@ def bounds(
     """Return the first and last left edge to ask for, both inclusive (UTC)."""
     length = check_interval(interval)
     if length is None:
-        return _midnight(first), _midnight(last)
+        return midnight(first), midnight(last)
     step = timedelta(minutes=length)
     return calendar.open_at(first), min(calendar.close_at(last), until) - step
 
@@ -95,7 +94,3 @@ def regular(
             session=session.astype("datetime64[s]"), at=at.as_unit("ns").tz_localize("UTC")
         )
     return result.loc[keep & done].reset_index(drop=True), int((~keep & done).sum())
-
-
-def _midnight(session: date) -> datetime:
-    return datetime.combine(session, time(), tzinfo=ZoneInfo(NEW_YORK)).astimezone(UTC)
