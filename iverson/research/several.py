@@ -47,10 +47,9 @@ class Use:
             )
         given = (self.symbols,) if isinstance(self.symbols, str) else tuple(self.symbols)
         object.__setattr__(self, "symbols", given)
+        _refuse_no_word(self.name or "A")  # a class may be called as it likes while it is alone
         object.__setattr__(self, "name", self.name or self.strategy.__name__)
         object.__setattr__(self, "params", dict(self.params))
-        if not self.name.isidentifier():
-            raise ConfigError(f"the name {self.name!r} is no word; expected one, as 'Pullback'")
 
 
 class Several(Strategy):
@@ -104,6 +103,7 @@ def combined(uses: Iterable[Use]) -> type[Strategy]:
     bare = tuple(Use(use.strategy, {}, use.symbols, use.name) for use in uses)
     names = [use.name for use in bare]
     for name in names:
+        _refuse_no_word(name)
         if names.count(name) > 1:
             raise ConfigError(
                 f"two strategies are called {name}; name them apart, as iv.Use({name}, name='Slow')"
@@ -172,6 +172,11 @@ def own_values(params: Mapping[str, Any], name: str) -> list[Any]:
 def params_of(uses: Iterable[Use]) -> dict[str, Any]:
     """Return the uses' own parameters by their full names."""
     return {f"{use.name}.{name}": value for use in uses for name, value in use.params.items()}
+
+
+def _refuse_no_word(name: str) -> None:
+    if not name.isidentifier():
+        raise ConfigError(f"the name {name!r} is no word; expected one, as 'Pullback'")
 
 
 def _refuse_replaced(strategy: type[Strategy]) -> None:
