@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iverson.errors import ConfigError
 from iverson.market.bars import Bars
@@ -25,6 +25,9 @@ from iverson.research.journaling import run_row
 from iverson.stages.parity import Parity, compare
 from iverson.stages.rehearsed import booked
 from iverson.stages.seen import changed, seen_rows, with_seen
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STAGES = (Stage.REHEARSE, Stage.PAPER, Stage.LIVE)
 
@@ -41,6 +44,12 @@ class Review:
     parity: Parity
     notes: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
+
+    def plot(self) -> Figure:
+        """Draw both accounts and the dollars between them."""
+        from iverson.stages.review_report import equity_chart
+
+        return equity_chart(self)
 
     def __str__(self) -> str:
         """Say it in a few lines."""

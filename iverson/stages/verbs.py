@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iverson.model import Stage
 from iverson.research.days import Day
 from iverson.stages.traded import Traded
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from iverson.research.backtest import Setup
     from iverson.stages.rehearsed import Rehearsal
     from iverson.stages.review import Review
+    from iverson.stages.trading import Went
 
 
 class Trades:
@@ -65,6 +67,55 @@ class Trades:
             self._traded(), start, end, scenario=scenario, journal=journal, seed=seed,
             progress=progress,
         )  # fmt: skip
+
+    def wake(self, at: datetime | None = None, *, journal: Path | str | None = None) -> Went:
+        """Act once on the newest complete bar, through the paper account; for a timer.
+
+        It may be repeated, overlap a restart or follow a crash: a bar is acted on once. Keys,
+        addresses and the journal come from the settings; on loopback it is a rehearsal.
+
+        Parameters
+        ----------
+        at: the instant whose newest bar is meant; default now.
+
+        Raises
+        ------
+        Refused: what has to be there first, in one sentence (`iverson check`, an account that may
+            trade, a clock and a calendar that agree with the venue's, a feed that is fresh enough).
+        """
+        from iverson.stages.trading import Asked, wake_once
+
+        return wake_once(self._traded(), Asked(Stage.PAPER, journal), at=at)
+
+    def paper(self, *, journal: Path | str | None = None) -> Went:
+        """Trade the paper account: one wake for daily bars, the session's stream for minutes."""
+        from iverson.stages.trading import Asked, trade
+
+        return trade(self._traded(), Asked(Stage.PAPER, journal))
+
+    def live(
+        self,
+        *,
+        max_loss: float | None = None,
+        account: str | None = None,
+        journal: Path | str | None = None,
+    ) -> Went:
+        """Trade real money; refuses without what `paper` asks for, and more.
+
+        Parameters
+        ----------
+        max_loss: dollars agreed beforehand, of the account as it was when the run began: when they
+            are lost every position is left and nothing begins again.
+        account: the number of the account that the keys open, typed by whoever trades it.
+
+        Raises
+        ------
+        Refused: without either, without the go-live token of `iverson checklist` for this account,
+            source and configuration, or with an address that is not Alpaca's.
+        """
+        from iverson.stages.trading import Asked, trade
+
+        return trade(self._traded(), Asked(Stage.LIVE, journal, account, max_loss))
 
     def review(self, journal: Path | str, *, run: str | None = None) -> Review:
         """Lay a run of a journal beside the backtest of the bars that it saw; default the last."""
