@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from iverson.config import Settings, settings
-from iverson.errors import ConfigError
+from iverson.errors import ConfigError, StaleBars
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
 from iverson.market.source import feed_words
@@ -111,6 +111,7 @@ def wake_once(system: Traded, asked: Asked, *, at: datetime | None = None) -> We
         alarms: list[tuple[str, str]] = []
         notes = [*desk.notes, *_stale(desk.bars, session)]
         with Journal(desk.journal) as book:
+            _refuse_stale(desk, book, session)
             setup = started(desk, book)
             Seen(desk.journal, desk.run).note(desk.bars)
             woke = wake(
@@ -223,6 +224,16 @@ def _until(bars: Bars, at: datetime) -> Bars:
 
     stamp = np.datetime64(at.replace(tzinfo=None), "ns")
     return bars[: int(np.searchsorted(bars.at, stamp, "right"))]
+
+
+def _refuse_stale(desk: Admitted, book: Journal, session: date) -> None:
+    """Raise `StaleBars` for a first wake without a new bar; later ones have exits to see to."""
+    newest = max((one.session[-1].item() for one in desk.bars.values() if len(one)), default=None)
+    if newest == session or book.values("equity", run=desk.run):
+        return
+    had = f"the newest is of {newest}" if newest else "there is none"
+    why = f" ({'; '.join(desk.notes)})" if desk.notes else ""
+    raise StaleBars(f"no bar of {session} yet, {had}{why}; wait, or look at `iverson bars fetch`")
 
 
 def _stale(bars: Mapping[str, Bars], session: date) -> list[str]:
