@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from iverson.book import Book, Halt
 from iverson.errors import ConfigError
 from iverson.risk.rules import RiskRule, has_fallen
 
+FOR_GOOD = datetime(2199, 12, 31, tzinfo=UTC)
+
 
 class MaxLoss(RiskRule):
     """Leave every position and halt for good once `limit_usd` of the starting equity is lost.
 
     Reads: book.equity. `start` is the equity that the loss is counted from, dollars; None takes
-    that of the run: the cash of a backtest, what the account held when it began to trade. A
-    backtest releases every latched halt after 20 sessions; this one then stands anew on that bar.
+    that of the run: the cash of a backtest, what the account held when it began to trade. It has
+    an end that nobody sees, so that a backtest, which releases latched halts, does not release it.
     """
 
     params = (("limit_usd", 500.0), ("start", None))
@@ -34,7 +37,7 @@ class MaxLoss(RiskRule):
                 f"the agreed maximum is ${self.p.limit_usd:,.2f}"
             ),
             since=book.at,
-            latched=True,
+            until=FOR_GOOD,
             limit=-self.p.limit_usd,
             value=pnl,
             flatten=True,

@@ -63,7 +63,7 @@ class Seen:
         if not text:
             return
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(text)
+            file.write(_mended(self.path) + text)
             file.flush()
             os.fsync(file.fileno())
         for row in map(json.loads, text.splitlines()):
@@ -122,6 +122,16 @@ def changed(history: Bars, rows: list[dict[str, Any]]) -> set[datetime]:
         ):
             found.add(at)
     return found
+
+
+def _mended(path: Path) -> str:
+    """Return what ends half a line that a killed process left, so that it spoils no other."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if not size:
+            return ""
+        file.seek(size - 1)
+        return "" if file.read(1) == b"\n" else "\n"
 
 
 def _after(bars: Bars, known: datetime | None) -> int:

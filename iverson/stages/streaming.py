@@ -30,7 +30,8 @@ from iverson.stages.trading import Admitted, Went, alarm, started
 from iverson.stages.watched import Watched
 
 EARLY = timedelta(hours=2)  # before the open that a stream may be started
-LATE = timedelta(seconds=45)  # after the close for the last bar to come
+LATE_SECONDS = 45.0  # for the last bar to come, once it is the close
+LOOPBACK_SECONDS = 2.0  # the same on loopback, where time may stand still by then
 MUTE_SECONDS = 120.0
 
 
@@ -80,7 +81,8 @@ def stream_session(desk: Admitted) -> Went:
     wires = _Wires(desk, hub)
     stopping = Stopping()
     hub.see, hub.end = watched.note, stopping.end
-    hub.over = lambda: connection.clock() >= close + LATE
+    late = LOOPBACK_SECONDS if connection.on_loopback else LATE_SECONDS
+    hub.over = After(lambda: connection.clock() >= close, late, time.monotonic).passed
     with Journal(desk.journal) as book, stopping.listening():
         setup = started(desk, book)
         try:
@@ -108,6 +110,22 @@ def stream_session(desk: Admitted) -> Went:
         desk.run, connection.stage, desk.journal, session, True, made.record, made.problems,
         desk.notes, alarms, stopping.by,
     )  # fmt: skip
+
+
+class After:
+    """Whether so many seconds have passed since something came true."""
+
+    def __init__(
+        self, true: Callable[[], bool], seconds: float, monotonic: Callable[[], float]
+    ) -> None:
+        self._true, self._seconds, self._monotonic = true, seconds, monotonic
+        self._since: float | None = None
+
+    def passed(self) -> bool:
+        """Look."""
+        if self._since is None and self._true():
+            self._since = self._monotonic()
+        return self._since is not None and self._monotonic() - self._since >= self._seconds
 
 
 class Stopping:

@@ -15,6 +15,7 @@ from iverson.market import sample
 from iverson.market.bars import Bars
 from iverson.market.calendar import new_york
 from iverson.research.lookahead_result import Check
+from iverson.simulator.data_settings import DataSwitches
 from iverson.simulator.server import Simulator
 from iverson.simulator.settings import Switches
 from iverson.simulator.venue import ServerSwitches
@@ -69,6 +70,7 @@ def exchange(at: datetime, bars: Any = None, **options: Any) -> Iterator[Simulat
     given: dict[str, Any] = dict(
         switches=Switches.exact(close_early_seconds=600.0),
         server=ServerSwitches(trading_limit=None, data_limit=None),
+        data=DataSwitches(bar_delay=timedelta(0)),
         cash=10_000,
     )
     with Simulator(bars or history(), at=at, **(given | options)) as venue:
