@@ -31,7 +31,7 @@ class Rehearsal:
 
     `ledger` is the exchange's own account of fills, orders and positions, `log` its events;
     `unprotected` are share-seconds within regular hours that no live stop covered, as the exchange
-    saw them. `kept` holds a folder that goes with the result, when no journal was named.
+    saw them.
     """
 
     run: str
@@ -41,7 +41,6 @@ class Rehearsal:
     log: str
     alarms: list[tuple[datetime, str, str]] = field(default_factory=list)
     unprotected: float = 0.0
-    kept: Any = None
 
     @cached_property
     def values(self) -> list[Any]:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,17 +52,23 @@ def rehearse(
         for symbol, one in bars.items()
         if len(known := one.between(one.session[0].item(), last))
     }
-    kept = tempfile.TemporaryDirectory() if journal is None else None
-    file = Path(kept.name) / "rehearsal.db" if kept else Path(str(journal))
+    kept = tempfile.mkdtemp(prefix="iverson-") if journal is None else None
+    file = Path(kept) / "rehearsal.db" if kept else Path(str(journal))
     options: dict[str, Any] = dict(
         system=_fresh(file, system.name), first=first, last=last, journal=file,
         scenario=script, seed=seed,
     )  # fmt: skip
-    if daily:
-        result = rehearse_daily(system.setup, bars, progress=progress, **options)
-    else:
-        result = rehearse_minutes(system.setup, bars, **options)
-    result.kept = kept
+    try:
+        if daily:
+            result = rehearse_daily(system.setup, bars, progress=progress, **options)
+        else:
+            result = rehearse_minutes(system.setup, bars, **options)
+    except BaseException:
+        if kept is not None:
+            shutil.rmtree(kept, ignore_errors=True)
+        raise
+    if kept is not None:
+        weakref.finalize(result, shutil.rmtree, kept, ignore_errors=True)
     return result
 
 

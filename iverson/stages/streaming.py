@@ -194,8 +194,12 @@ class _Wires:
         return self._sockets[1].connections if self._sockets else 0
 
     def close(self) -> None:
-        for socket in self._sockets:
-            socket.stop()
+        # Together: alpaca-py takes some seconds to notice.
+        stopping = [threading.Thread(target=socket.stop) for socket in self._sockets]
+        for one in stopping:
+            one.start()
+        for one in stopping:
+            one.join()
 
 
 def _missed(desk: Admitted, watched: Watched, symbol: str, after: datetime) -> Iterable[Candle]:

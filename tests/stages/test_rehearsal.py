@@ -122,6 +122,7 @@ def test_minutes_are_rehearsed_and_reviewed_too(tmp_path: Path) -> None:
     assert result.sessions == 1
     assert result.journal.exists()
     review = made.review(result.journal)
+    assert review.parity.decisions > 0
     assert not {"feed", "signal", "risk"} & set(review.parity.by_cause())
     assert review.parity.unexplained == pytest.approx(0.0, abs=0.01)
 
