@@ -31,7 +31,7 @@ class Rehearsal:
 
     `ledger` is the exchange's own account of fills, orders and positions, `log` its events;
     `unprotected` are share-seconds within regular hours that no live stop covered, as the exchange
-    saw them.
+    saw them. `notes` say what the figures do not.
     """
 
     run: str
@@ -41,6 +41,7 @@ class Rehearsal:
     log: str
     alarms: list[tuple[datetime, str, str]] = field(default_factory=list)
     unprotected: float = 0.0
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def values(self) -> list[Any]:
@@ -105,7 +106,7 @@ class Rehearsal:
         ]
         lines = [f"{name:<12} {text}" for name, text in shown]
         lines += [f"  {at:%Y-%m-%d %H:%M:%S} {rule}: {why}" for at, rule, why in self.alarms]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     __repr__ = __str__
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from iverson.market.bars import DAILY
+from iverson.market.feeds import MADE_UP, is_synthetic
 from iverson.model import Stage
 from iverson.monitoring.journal import Journal
 from iverson.research.days import Day
@@ -67,6 +68,8 @@ def rehearse(
         if kept is not None:
             shutil.rmtree(kept, ignore_errors=True)
         raise
+    if any(is_synthetic(one.feed) for one in bars.values()):
+        result.notes = (MADE_UP,)
     if kept is not None:
         weakref.finalize(result, shutil.rmtree, kept, ignore_errors=True)
     return result

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from iverson.errors import ConfigError
 from iverson.market.bars import Bars
 from iverson.market.calendar import new_york
+from iverson.market.feeds import MADE_UP, is_synthetic
 from iverson.model import Stage
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import RunRow
@@ -44,6 +45,11 @@ class Review:
     parity: Parity
     notes: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
+
+    @property
+    def made_up(self) -> bool:
+        """Whether the bars were made by a computer."""
+        return MADE_UP in self.notes
 
     def plot(self) -> Figure:
         """Draw both accounts and the dollars between them."""
@@ -129,6 +135,8 @@ def _notes(
 ) -> Any:
     from iverson.market.source import passport
 
+    if any(is_synthetic(one.feed) for one in bars.values()):
+        yield MADE_UP
     now = run_row(setup, passport(bars), row.stage, row.cash, seed=None).parameters
     names = sorted({*now, *row.parameters} - {"feed"})
     differ = [name for name in names if repr(now.get(name)) != repr(row.parameters.get(name))]

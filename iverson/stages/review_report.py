@@ -16,11 +16,13 @@ from iverson.research.charts_style import (
     DOLLARS,
     GREY,
     INK,
+    MARK,
     data_uri,
     date_axis,
     days,
     empty_figure,
     make_figure,
+    marked,
     styled,
 )
 from iverson.research.report_parts import Picture, Section, Table, money, plural
@@ -71,7 +73,7 @@ def equity_chart(review: Review) -> Figure:
         return empty_figure("fewer than two sessions to draw")
     x = days(pd.DatetimeIndex(list(equity)))
     run, backtest = (pd.Series(column) for column in zip(*equity.values(), strict=True))
-    with styled():
+    with styled(), marked(MARK if review.made_up else ""):
         figure = make_figure(4.8)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         above.plot(x, backtest, color=GREY, linestyle="--", label="backtest of the seen bars")
@@ -79,7 +81,7 @@ def equity_chart(review: Review) -> Figure:
         above.set_title(f"{review.system}: equity")
         above.legend(loc="best")
         below.axhline(0.0, color=INK, linewidth=0.8)
-        below.fill_between(x, run - backtest, 0.0, color=BLUE, alpha=0.35, step="post")
+        below.fill_between(x, run - backtest, 0.0, color=BLUE, alpha=0.35)
         below.set_title("run minus backtest")
         for axes in (above, below):
             axes.yaxis.set_major_formatter(DOLLARS)
@@ -93,7 +95,8 @@ def _verdict(review: Review) -> str:
     if not parity.equity:
         return f"{words}."
     run, backtest = list(parity.equity.values())[-1]
-    return f"{words}; the account ended {money(run - backtest)} from its backtest."
+    side = "above" if run >= backtest else "below"
+    return f"{words}; the account ended {money(abs(run - backtest))} {side} its backtest."
 
 
 def _unexplained(review: Review) -> list[str]:
@@ -106,10 +109,10 @@ def _unexplained(review: Review) -> list[str]:
 def _causes(review: Review) -> Section:
     found = review.parity.by_cause()
     rows = tuple(
-        (cause, str(count), money(dollars), WORDS[cause])
+        (cause, WORDS[cause], str(count), money(dollars))
         for cause, (count, dollars) in found.items()
     )
-    table = Table(("Cause", "Decisions", "Run minus backtest", "What it means"), rows, wrap=True)
+    table = Table(("Cause", "What it means", "Decisions", "Run minus backtest"), rows, left=2)
     words = () if rows else ("There is no difference.",)
     return Section("causes", "Why they differ", words, (table,) if rows else ())
 

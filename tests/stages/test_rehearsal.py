@@ -14,6 +14,7 @@ import pytest
 
 from iverson.errors import ConfigError, DataError
 from iverson.market import sample
+from iverson.market.feeds import MADE_UP
 from iverson.market.synthesis import synthesize
 from iverson.monitoring.record import EquityRow
 from iverson.simulator.ledger import Cover
@@ -123,6 +124,8 @@ def test_minutes_are_rehearsed_and_reviewed_too(tmp_path: Path) -> None:
     assert result.journal.exists()
     review = made.review(result.journal)
     assert review.parity.decisions > 0
+    assert MADE_UP in str(result)
+    assert MADE_UP in str(review)
     assert not {"feed", "signal", "risk"} & set(review.parity.by_cause())
     assert review.parity.unexplained == pytest.approx(0.0, abs=0.01)
 
