@@ -72,7 +72,9 @@ class Trades:
         """Act once on the newest complete bar, through the paper account; for a timer.
 
         It may be repeated, overlap a restart or follow a crash: a bar is acted on once. Keys,
-        addresses and the journal come from the settings; on loopback it is a rehearsal.
+        addresses and the journal come from the settings; on loopback it is a rehearsal. Daily bars
+        want two slots a session: some minutes before the close for what has to be left, and some
+        after it (on a free plan 20) for the new bar.
 
         Parameters
         ----------

@@ -11,13 +11,17 @@ from typing import Any
 import pytest
 
 from iverson.cli.main import main
+from iverson.model import Stage
+from iverson.monitoring.record import Record
 from iverson.simulator.scenarios import bundled
+from iverson.stages.trading import Went
+from iverson.system import System
 from tests.stages.trading_kit import after_close, exchange, use
 
 ROOT = Path(__file__).parents[2]
 SYSTEM, SYMBOLS = "strategies.rsi_reversion", "AAPL,IBM,MSFT"
 SPAN = ("--from", "2005-03-01", "--to", "2005-03-04", "--symbols", SYMBOLS, "--set", "oversold=45")
-DONE, REFUSED, BROKEN = 0, 1, 2
+DONE, REFUSED, BROKEN, STOPPED = 0, 1, 2, 130
 
 
 @pytest.fixture
@@ -121,3 +125,18 @@ def test_wake_after_a_check_trades_and_kill_takes_it_back(
         assert "0 still work; positions: none" in shown
         assert venue.secret not in shown
         assert venue.ledger["orders"][0]["status"] == "canceled"
+
+
+@pytest.mark.parametrize(("by", "code"), [("SIGINT", STOPPED), ("SIGTERM", DONE), ("", DONE)])
+def test_exit_code_says_who_stopped_it(
+    iverson: Any, monkeypatch: pytest.MonkeyPatch, by: str, code: int
+) -> None:
+    went = Went(
+        "paper-RsiReversion", Stage.PAPER, Path("iverson.db"), date(2005, 3, 1), acted=True,
+        record=Record(), stopped_by=by,
+    )  # fmt: skip
+    monkeypatch.setattr(System, "paper", lambda *_, **__: went)
+
+    shown, _ = iverson("paper", SYSTEM, code=code)
+
+    assert ("stopped by" in shown) == bool(by)

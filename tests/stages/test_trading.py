@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,13 +13,20 @@ from typing import Any
 
 import pytest
 
+from iverson.config import settings
 from iverson.errors import ConfigError, Refused, StaleBars
+from iverson.execution.alpaca.pace import Pace
 from iverson.execution.alpaca.rest import Rest
+from iverson.execution.alpaca.venue import Venue
 from iverson.market.calendar import new_york
 from iverson.model import Stage
 from iverson.monitoring.journal import Journal
+from iverson.risk.max_loss import MaxLoss
 from iverson.simulator.server import Simulator
+from iverson.stages.connection import Connection
 from iverson.stages.seen import path_of
+from iverson.stages.token import binding, write_token
+from iverson.stages.trading import Asked, admitted
 from iverson.system import System
 from tests.stages.trading_kit import (
     FROM,
@@ -154,3 +163,50 @@ def test_run_begins_with_what_the_account_holds(
         row: Any = journal.values("run", run=RUN)[0]
     assert row.cash == float(venue.ledger["account"]["equity"])
     assert row.stage is Stage.REHEARSE
+
+
+@contextmanager
+def real_account(venue: Simulator) -> Iterator[Connection]:
+    """A connection that `connect` would refuse: live, to an exchange on loopback."""
+    rest = Rest(venue.key, venue.secret, paper=False, url=venue.urls.trading)
+    account = Venue(rest, Pace(time.monotonic, time.sleep), lambda: venue.now, time.sleep)
+    yield Connection(
+        Stage.LIVE, venue.urls.trading, venue.urls.data, "free", venue.key, venue.secret,
+        lambda: venue.now, account, rest,
+    )  # fmt: skip
+    rest.close()
+
+
+def test_live_asks_for_number_loss_and_token_and_puts_the_loss_before_all_rules(
+    made: System, venue: Simulator, tmp_path: Path
+) -> None:
+    number, limit = venue.ledger["account"]["account_number"], 500.0
+    traded, journal = made._traded(), tmp_path / "iverson.db"
+    asked = Asked(Stage.LIVE, journal, number, limit)
+    with real_account(venue) as connection:
+        with pytest.raises(Refused, match="needs the number of the account"):
+            admitted(traded, replace(asked, account=None), settings(), connection)
+        with pytest.raises(Refused, match="needs a maximum loss"):
+            admitted(traded, replace(asked, max_loss=None), settings(), connection)
+        with pytest.raises(Refused, match="has no go-live token"):
+            admitted(traded, asked, settings(), connection)
+
+        bound = binding(traded.setup, traded.symbols, traded.interval, account=number)
+        write_token(journal, bound, at=venue.now)
+        desk = admitted(traded, asked, settings(), connection)
+
+    first, *others = desk.setup.all_rules
+    assert isinstance(first, MaxLoss)
+    assert first.p.limit_usd == limit
+    assert first.p.start == float(venue.ledger["account"]["equity"])
+    assert tuple(others) == tuple(traded.setup.rules)
+    assert desk.run == "live-RsiReversion"
+
+
+def test_clock_of_this_machine_is_compared_with_the_venues(
+    made: System, venue: Simulator, tmp_path: Path
+) -> None:
+    with real_account(venue) as connection:
+        ahead = replace(connection, clock=lambda: venue.now + timedelta(seconds=31))
+        with pytest.raises(Refused, match="31 seconds ahead of Alpaca's"):
+            admitted(made._traded(), Asked(Stage.PAPER), settings(), ahead)
