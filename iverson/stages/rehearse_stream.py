@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iverson.execution.alpaca import stream as sockets
-from iverson.execution.alpaca.hub import Candle, Hub
 from iverson.execution.alpaca.store import AlpacaStore
 from iverson.execution.reconcile import Written
 from iverson.market.bars import Bars
@@ -27,7 +26,7 @@ from iverson.stages.rehearsed import Rehearsal, share_seconds
 from iverson.stages.runs import begin, run_name
 from iverson.stages.seen import Seen
 from iverson.stages.stream import Line, stream
-from iverson.stages.watched import Watched
+from iverson.stages.watched import SeeingHub, Watched
 
 if TYPE_CHECKING:
     from iverson.simulator.data_settings import DataSwitches
@@ -38,19 +37,10 @@ IDLE_SECONDS = 0.002
 PATIENCE = 30.0
 
 
-class SteppedHub(Hub):
+class SteppedHub(SeeingHub):
     """A hub that moves the exchange on when it has nothing left to hand out."""
 
     step: Callable[[], bool] = staticmethod(lambda: False)
-
-    see: Callable[[Candle], None] = staticmethod(lambda _: None)
-
-    def take(self, symbol: str) -> Candle | None:
-        """Return the next bar, once it is written down."""
-        bar = super().take(symbol)
-        if bar is not None:
-            self.see(bar)
-        return bar
 
     def wait(self, seconds: float) -> None:  # noqa: ARG002 (it never waits for the clock)
         """Move on by one bar, or wait a moment for what is still on its way."""

@@ -20,7 +20,7 @@ from iverson.market.calendar import new_york
 from iverson.market.feeds import MADE_UP, is_synthetic
 from iverson.model import Stage
 from iverson.monitoring.journal import Journal
-from iverson.monitoring.record import RunRow
+from iverson.monitoring.record import EquityRow, RunRow
 from iverson.research.backtest import Prepared, Setup, simulate
 from iverson.research.journaling import run_row
 from iverson.stages.parity import Parity, compare
@@ -92,7 +92,9 @@ def review(
         )
     replayed = {symbol: with_seen(bars[symbol], rows[symbol]) for symbol in bars if symbol in rows}
     days = sorted(date.fromisoformat(one["session"]) for own in rows.values() for one in own)
-    first, last = days[0], days[-1]
+    # A symbol whose bars had ended before is seen with its last one, no session of the run.
+    marked = [value.session for value in values if isinstance(value, EquityRow)]
+    first, last = min(marked, default=days[0]), days[-1]
     # A session more than there are bars of: what is decided on the last bar is decided here too.
     outcome = simulate(
         replace(setup, cash=row.cash),

@@ -25,7 +25,6 @@ from iverson.market.bars import Bars
 
 PRICES = ("open", "high", "low", "close")
 NUMBERS = (*PRICES, "volume", "factor", "dividend")
-Rows = Mapping[str, Bars]
 
 
 class Seen:
@@ -44,12 +43,11 @@ class Seen:
             self._newest[row["symbol"]] = datetime.fromisoformat(row["at"])
 
     def note(self, bars: Mapping[str, Bars]) -> None:
-        """Write down what is newer than what was noted; at first the newest bar of each symbol."""
+        """Write down what is newer than what was noted; at first a symbol's newest bar."""
         rows: list[dict[str, Any]] = []
-        begun = bool(self._newest)
         for symbol, one in bars.items():
             known = self._newest.get(symbol)
-            start = max(len(one) - 1, 0) if known is None and not begun else _after(one, known)
+            start = max(len(one) - 1, 0) if known is None else _after(one, known)
             rows += [_row(self.run, one, number) for number in range(start, len(one))]
         self._append(sorted(rows, key=lambda row: (row["at"], row["symbol"])))
 

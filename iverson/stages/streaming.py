@@ -27,7 +27,7 @@ from iverson.stages.refreshed import vendor_of
 from iverson.stages.seen import Seen
 from iverson.stages.stream import Line, stream
 from iverson.stages.trading import Admitted, Went, alarm, started
-from iverson.stages.watched import Watched
+from iverson.stages.watched import SeeingHub, Watched
 
 EARLY = timedelta(hours=2)  # before the open that a stream may be started
 LATE_SECONDS = 45.0  # for the last bar to come, once it is the close
@@ -35,19 +35,11 @@ LOOPBACK_SECONDS = 2.0  # the same on loopback, where time may stand still by th
 MUTE_SECONDS = 120.0
 
 
-class SessionHub(Hub):
-    """A hub that writes down what it hands out, and ends the run when it is over."""
+class SessionHub(SeeingHub):
+    """A hub that ends the run when it is over."""
 
-    see: Callable[[Candle], None] = staticmethod(lambda _: None)
     over: Callable[[], bool] = staticmethod(lambda: False)
     end: Callable[[], None] = staticmethod(lambda: None)
-
-    def take(self, symbol: str) -> Candle | None:
-        """Return the next bar, once it is written down."""
-        bar = super().take(symbol)
-        if bar is not None:
-            self.see(bar)
-        return bar
 
     def wait(self, seconds: float) -> None:
         """Wait for a bar; after the close for none."""

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from iverson.execution.alpaca.hub import Candle
+from iverson.execution.alpaca.hub import Candle, Hub
 from iverson.market.bars import Bars
 from iverson.market.calendar import new_york
 from iverson.stages.seen import Seen
@@ -45,3 +45,16 @@ class Watched:
                 dividend=np.zeros(1),
             )
         )
+
+
+class SeeingHub(Hub):
+    """A hub that has every bar written down before it hands it out."""
+
+    see: Callable[[Candle], None] = staticmethod(lambda _: None)
+
+    def take(self, symbol: str) -> Candle | None:
+        """Return the next bar, once it is written down."""
+        bar = super().take(symbol)
+        if bar is not None:
+            self.see(bar)
+        return bar

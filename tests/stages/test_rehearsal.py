@@ -83,6 +83,18 @@ def test_corrected_bar_is_the_cause_feed(rehearsal: Rehearsal, made: Any, journa
     assert str(review.parity) == str(made.review(journal).parity)
 
 
+def test_symbol_whose_bars_had_ended_does_not_move_the_start(made: Any, tmp_path: Path) -> None:
+    bars = history()
+    bars["AAPL"] = bars["AAPL"].between(date.min, date(2005, 2, 1))
+    ended = replace(made, bars=bars)
+
+    ended.rehearse(FIRST, date(2005, 3, 3), journal=tmp_path / "j.db")
+
+    review = ended.review(tmp_path / "j.db")
+    assert review.first == FIRST
+    assert not {"feed", "signal", "risk"} & set(review.parity.by_cause())
+
+
 def test_other_settings_are_noted(rehearsal: Rehearsal, made: Any, journal: Path) -> None:
     (note,) = made.with_params(oversold=30).review(journal).notes
 

@@ -60,6 +60,16 @@ def test_correction_is_told_and_does_not_change_what_was_seen(tmp_path: Path) ->
     assert with_seen(corrected, rows).close[place] == bars.close[place]
 
 
+def test_symbol_that_comes_later_is_seen_from_then_on(tmp_path: Path) -> None:
+    first, second = (until(day) for day in DAYS[:2])
+    Seen(tmp_path / "j.db", RUN).note({"IBM": first["IBM"]})
+    Seen(tmp_path / "j.db", RUN).note(second)
+
+    rows = seen_rows(tmp_path / "j.db", RUN)
+    assert [row["session"] for row in rows["AAPL"]] == [str(DAYS[1])]
+    assert [row["session"] for row in rows["IBM"]] == [str(day) for day in DAYS[:2]]
+
+
 def test_runs_of_one_journal_are_kept_apart(tmp_path: Path) -> None:
     noted(tmp_path / "j.db")
 

@@ -109,7 +109,7 @@ def test_stream_ends_after_the_close(
     monkeypatch.setattr(admission, "passed", lambda *_, **__: True)
     system = System(EveryMinute, ["AAPL", "IBM"], interval="1m", bars=bars, store=tmp_path)
     close = new_york().close_at(DAY)
-    start = close - timedelta(minutes=8)
+    start = close - timedelta(minutes=14)
     with exchange(start, bars, pace=Pace.times(60 * 2)) as venue:
         use(monkeypatch, venue, tmp_path)
         went = system.paper()
