@@ -38,7 +38,8 @@ class Settings(BaseSettings):
     where reports are written. journal: the file that `iverson journal` and `iverson report` read.
     jobs: processes of a search, -1 for all cores. alpaca_key and alpaca_secret: never shown, also
     read from APCA_API_KEY_ID and APCA_API_SECRET_KEY. alpaca_data_url: where market data comes
-    from. alpaca_plan: free or paid, of the market data.
+    from. alpaca_plan: free or paid, of the market data. alpaca_paper_url and alpaca_live_url: where
+    orders go; on loopback it is a rehearsal, and live trading refuses.
     """
 
     model_config = SettingsConfigDict(
@@ -59,6 +60,8 @@ class Settings(BaseSettings):
     alpaca_secret: SecretStr | None = None
     alpaca_data_url: str = "https://data.alpaca.markets"
     alpaca_plan: Literal["free", "paid"] = "free"
+    alpaca_paper_url: str = "https://paper-api.alpaca.markets"
+    alpaca_live_url: str = "https://api.alpaca.markets"
 
     @classmethod
     def settings_customise_sources(

@@ -39,6 +39,7 @@ from iverson.research.failures import refuse_faults
 from iverson.research.several import Use
 from iverson.risk.rules import RiskRule, standard
 from iverson.risk.sizing import RiskSizing
+from iverson.stages.verbs import Trades
 from iverson.strategy import Strategy
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class System:
+class System(Trades):
     """What trades: frozen; `with_rules`, `with_params`, `with_costs` give a new one.
 
     Parameters

@@ -21,9 +21,12 @@ from iverson.cli import (
     bars,
     check,
     journal,
+    kill,
     news,
+    parity,
     report,
     simulator,
+    trading,
     walk_forward,
 )
 from iverson.errors import IversonError, Refused
@@ -40,6 +43,12 @@ app.command("walk-forward")(walk_forward.walk_forward)
 app.command("check")(check.check)
 app.command("report")(report.report)
 app.command("simulator")(simulator.simulator)
+app.command("rehearse")(trading.rehearse)
+app.command("wake")(trading.wake)
+app.command("paper")(trading.paper)
+app.command("live")(trading.live)
+app.command("kill")(kill.kill)
+app.command("parity")(parity.parity)
 app.add_typer(journal.app, name="journal")
 app.add_typer(bars.app, name="bars")
 app.add_typer(news.app, name="news")

@@ -63,7 +63,7 @@ def simulator(  # noqa: PLR0917 (typer passes them by name)
     from iverson.simulator.scenarios import scenario as find
 
     if listing:
-        _list()
+        list_scenarios()
         return
     check_installed()
     from iverson.simulator.pacing import Pace
@@ -94,7 +94,8 @@ def simulator(  # noqa: PLR0917 (typer passes them by name)
     _part(sim)
 
 
-def _list() -> None:
+def list_scenarios() -> None:
+    """Print the scenarios and what each does."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -37,6 +37,7 @@ from iverson.research.failures import blamed, refuse_absent_columns
 from iverson.research.several import Several, combined, hidden, uses_of
 from iverson.research.sweep_lines import plans_of
 from iverson.risk.gate import Gate
+from iverson.risk.max_loss import counted_from
 from iverson.risk.rules import RiskRule
 from iverson.risk.sizing import RiskSizing
 from iverson.risk.universe import rules_of
@@ -80,7 +81,7 @@ class Setup:
     @property
     def all_rules(self) -> tuple[RiskRule, ...]:
         """The rules in the order in which they are asked: the universe's, then the system's."""
-        return (*rules_of(self.universe), *self.rules)
+        return (*rules_of(self.universe), *(counted_from(self.cash, one) for one in self.rules))
 
     def __getstate__(self) -> dict[str, Any]:
         """Write several strategies as what they are made of: their class is in no module."""

@@ -10,7 +10,6 @@ the venue are made for other shares, and the open would meet them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,9 @@ from iverson.market.calendar import new_york
 from iverson.model import Stage
 from iverson.monitoring.journal import Journal
 from iverson.research.backtest import Prepared, Setup
+from iverson.stages.rehearsed import Rehearsal, share_seconds
 from iverson.stages.runs import begin, run_name
+from iverson.stages.seen import Seen
 from iverson.stages.wake import Woke, wake
 
 if TYPE_CHECKING:
@@ -33,18 +34,6 @@ if TYPE_CHECKING:
 AFTER_CLOSE = timedelta(minutes=1)
 BEFORE_CLOSE = timedelta(minutes=5)
 BEFORE_OPEN = timedelta(minutes=30)
-
-
-@dataclass
-class Rehearsal:
-    """What a rehearsal left behind: the journal's run, what the exchange saw, what was alarming."""
-
-    run: str
-    journal: Path
-    sessions: int
-    ledger: Mapping[str, Any]
-    log: str
-    alarms: list[tuple[datetime, str, str]] = field(default_factory=list)
 
 
 def rehearse_daily(
@@ -64,6 +53,7 @@ def rehearse_daily(
 
     `scenario` and `switches` say how the exchange behaves; `switches` None is paper with `seed`.
     """
+    from iverson.simulator.ledger import Ledger
     from iverson.simulator.server import Simulator
     from iverson.simulator.settings import Switches
     from iverson.simulator.venue import ServerSwitches
@@ -86,7 +76,9 @@ def rehearse_daily(
         ) as venue,
         Journal(journal) as book,
     ):  # fmt: skip
+        watch = venue.call(lambda inside: Ledger(inside.exchange))
         begin(book, run, setup, bars, stage=Stage.REHEARSE, system=system, at=start)
+        seen = Seen(journal, run)
         store = _store_of(venue, alarms)
         before = calendar.offset(sessions[0], -1)
         splits = _splits(bars)
@@ -98,11 +90,13 @@ def rehearse_daily(
                 venue.advance_to(calendar.close_at(session) - BEFORE_CLOSE)
                 _wake(setup, prepared, before, store, book, run)
             venue.advance_to(calendar.close_at(session) + AFTER_CLOSE)
+            seen.note({symbol: one.between(date.min, session) for symbol, one in bars.items()})
             _wake(setup, prepared, session, store, book, run)
             before = session
             if progress is not None:
                 progress(number + 1, len(sessions))
-        return Rehearsal(run, journal, len(sessions), venue.ledger, venue.log, alarms)
+        bare = share_seconds(watch.covers, venue.now)
+        return Rehearsal(run, journal, len(sessions), venue.ledger, venue.log, alarms, bare)
 
 
 def _wake(  # noqa: PLR0917 (the same in two places)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iverson.execution.alpaca import stream as sockets
-from iverson.execution.alpaca.hub import Hub
 from iverson.execution.alpaca.store import AlpacaStore
 from iverson.execution.reconcile import Written
 from iverson.market.bars import Bars
@@ -23,9 +22,11 @@ from iverson.market.intervals import minutes
 from iverson.model import Stage
 from iverson.monitoring.journal import Journal
 from iverson.research.backtest import Prepared, Setup
-from iverson.stages.rehearse import Rehearsal
+from iverson.stages.rehearsed import Rehearsal, share_seconds
 from iverson.stages.runs import begin, run_name
+from iverson.stages.seen import Seen
 from iverson.stages.stream import Line, stream
+from iverson.stages.watched import SeeingHub, Watched
 
 if TYPE_CHECKING:
     from iverson.simulator.data_settings import DataSwitches
@@ -36,7 +37,7 @@ IDLE_SECONDS = 0.002
 PATIENCE = 30.0
 
 
-class SteppedHub(Hub):
+class SteppedHub(SeeingHub):
     """A hub that moves the exchange on when it has nothing left to hand out."""
 
     step: Callable[[], bool] = staticmethod(lambda: False)
@@ -61,6 +62,7 @@ def rehearse_minutes(
     seed: int = 0,
 ) -> Rehearsal:
     """Trade minute bars from the open of `first` to the close of `last`."""
+    from iverson.simulator.ledger import Ledger
     from iverson.simulator.server import Simulator
     from iverson.simulator.settings import Switches
     from iverson.simulator.venue import ServerSwitches
@@ -88,7 +90,9 @@ def rehearse_minutes(
         ) as venue,
         Journal(journal) as book,
     ):
+        watch = venue.call(lambda inside: Ledger(inside.exchange))
         begin(book, run, setup, bars, stage=Stage.REHEARSE, system=system, at=start)
+        hub.see = Watched(Seen(journal, run), bars).note
         market = _Market(venue, hub, tuple(bars), end, alarms)
         try:
             stream(
@@ -103,7 +107,8 @@ def rehearse_minutes(
             )
         finally:
             market.stop()
-        return Rehearsal(run, journal, len(sessions), venue.ledger, venue.log, alarms)
+        bare = share_seconds(watch.covers, venue.now)
+        return Rehearsal(run, journal, len(sessions), venue.ledger, venue.log, alarms, bare)
 
 
 class _Market:
