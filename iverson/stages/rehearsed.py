@@ -11,13 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iverson.execution.costs import Costs
 from iverson.execution.reconcile import unbooked
 from iverson.market.calendar import new_york
 from iverson.model import Execution, Fill, Intent, Trade
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import EquityRow, RunRow
 from iverson.monitoring.tables import dollars, equity_series, trades_frame
-from iverson.stages.wake import fill_of
+from iverson.stages.late import fill_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +116,8 @@ def booked(values: list[Any]) -> list[Any]:
     """Return what a run noted, with a fill for each execution that its next wake would book."""
     executions = [value for value in values if isinstance(value, Execution)]
     fills = [value for value in values if isinstance(value, Fill)]
-    return [*values, *map(fill_of, unbooked(executions, fills))]
+    free = Costs.none()  # as a rehearsal's account is charged
+    return [*values, *(fill_of(one, free) for one in unbooked(executions, fills))]
 
 
 def share_seconds(covers: Iterable[Cover], until: datetime) -> float:
