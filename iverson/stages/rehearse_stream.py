@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from iverson.simulator.settings import Switches
 
 IDLE_SECONDS = 0.002
-PATIENCE = 30.0
+PATIENCE = 120.0  # seconds; on a busy machine a step may take long, and nothing is lost by waiting
 
 
 class SteppedHub(SeeingHub):
