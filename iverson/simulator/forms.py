@@ -135,9 +135,9 @@ def instant(given: Mapping[str, str], name: str) -> datetime | None:
     text = FRACTION_OF_A_SECOND.sub(r"\1", text.replace(" ", "+").replace("Z", "+00:00"))
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):  # the first and last hours there are, in another zone
         raise refused(f"invalid {name}: {_shown(given[name])}") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def day(given: Mapping[str, str], name: str) -> date | None:

@@ -237,6 +237,14 @@ def test_instants_come_in_every_spelling(text: str) -> None:
     assert forms.instant({"after": text}, "after") == NOON
 
 
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00:18+01:00", "9999-12-31T23:59:59-01:00", "noon", "2024-13-01"]
+)
+def test_an_instant_that_does_not_exist_in_utc_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match="invalid after"):
+        forms.instant({"after": text}, "after")
+
+
 def test_a_date_of_a_query_is_read() -> None:
     assert forms.day({"date": "2024-01-02"}, "date") == date(2024, 1, 2)
 
