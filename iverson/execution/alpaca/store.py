@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One Alpaca account for Backtrader: the store that broker and feed share.
+"""One Alpaca account for Backtrader: the store that its broker works on.
 
     store = AlpacaStore(key=..., secret=..., paper=True)
     cerebro.setbroker(store.getbroker())
-    cerebro.adddata(store.getdata(dataname="AAPL"))
+    cerebro.adddata(AlpacaData(dataname="AAPL", hub=hub))  # `stream.minutes` fills the hub
 
 An ordinary object, not a singleton: two stores are two accounts. It writes down what is about to
 be sent (`note`), hands it to a worker, and answers what the venue shows. Without a journal, as in
