@@ -36,7 +36,7 @@ def case(seed: int) -> Case:
         Span(part[0].item(), part[-1].item(), len(part)) for part in np.array_split(sessions, FOLDS)
     ]
     folds = [Fold(n, span, None, span) for n, span in enumerate(spans, start=1)]
-    return task.setup.with_params(dict(faulty=False, target=True)), prepared, folds
+    return task.setup.with_params(dict(target=True)), prepared, folds
 
 
 def judged(one: Case, reading: Reading, border: Border, other: Judged | None = None) -> Judged:
