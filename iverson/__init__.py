@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from iverson.book import Book
     from iverson.errors import IversonError
+    from iverson.execution.alpaca.store import AlpacaStore
     from iverson.execution.costs import Costs
     from iverson.execution.equity_broker import EquityBroker
     from iverson.market.universe import Universe
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "AlpacaStore": "iverson.execution.alpaca.store",
     "Book": "iverson.book",
     "Costs": "iverson.execution.costs",
     "Denial": "iverson.model",
@@ -56,6 +58,7 @@ _HOME = {
 }
 
 __all__ = [
+    "AlpacaStore",
     "Book",
     "Costs",
     "Denial",

@@ -18,6 +18,7 @@ from typing import Any
 from iverson.errors import Refused
 from iverson.execution.alpaca import stream as sockets
 from iverson.execution.alpaca.hub import Candle, Hub
+from iverson.execution.alpaca.live import MUTE_SECONDS, candles_after
 from iverson.market.calendar import new_york
 from iverson.market.intervals import minutes
 from iverson.monitoring.journal import Journal
@@ -32,7 +33,6 @@ from iverson.stages.watched import SeeingHub, Watched
 EARLY = timedelta(hours=2)  # before the open that a stream may be started
 LATE_SECONDS = 45.0  # for the last bar to come, once it is the close
 LOOPBACK_SECONDS = 2.0  # the same on loopback, where time may stand still by then
-MUTE_SECONDS = 120.0
 
 
 class SessionHub(SeeingHub):
@@ -157,17 +157,17 @@ class Stopping:
                 signal.signal(one, handler)
 
 
-class _Wires:
+class _Wires(sockets.Pair):
     """Both sockets of the account."""
 
     def __init__(self, desk: Admitted, hub: Hub) -> None:
+        super().__init__()
         self._desk, self._hub = desk, hub
-        self._sockets: list[sockets.Thread] = []
 
     def connect(self, store: Any) -> None:
         connection = self._desk.connection
         options: Any = dict(connected=lambda: None)
-        self._sockets = [
+        self.open(
             sockets.trades(
                 connection.key, connection.secret, paper=connection.is_paper,
                 url=connection.socket("/stream"), hear=store.hear, **options,
@@ -177,41 +177,15 @@ class _Wires:
                 feed=connection.stream_feed, url=connection.socket(f"/v2/{connection.stream_feed}"),
                 hear=self._hub.hear, mute_seconds=MUTE_SECONDS, **options,
             ),
-        ]  # fmt: skip
-        for socket in self._sockets:
-            socket.start()
-
-    def count(self) -> int:
-        """Return how often the socket of bars was connected."""
-        return self._sockets[1].connections if self._sockets else 0
-
-    def close(self) -> None:
-        # Together: alpaca-py takes some seconds to notice.
-        stopping = [threading.Thread(target=socket.stop) for socket in self._sockets]
-        for one in stopping:
-            one.start()
-        for one in stopping:
-            one.join()
+        )  # fmt: skip
 
 
 def _missed(desk: Admitted, watched: Watched, symbol: str, after: datetime) -> Iterable[Candle]:
     """Return a symbol's bars after an instant, written down as what the run sees."""
-    connection, calendar = desk.connection, new_york()
+    connection = desk.connection
     now = connection.clock()
-    feed = connection.stream_feed
-    vendor = vendor_of(connection, feed=feed, now=now)
-    first, last = calendar.session_of(after), calendar.session_of(now)
-    interval = desk.system.interval
-    answer = vendor.bars(
-        [symbol], interval, first, last, until=vendor.until(now), tell=lambda _: None
-    )
-    frame = answer.frames.get(symbol)
-    rows: Any = () if frame is None else frame.itertuples()
-    found = [
-        Candle(symbol, row.at, row.open, row.high, row.low, row.close, row.volume, end=row.at)
-        for row in rows
-        if row.at > after
-    ]
+    vendor = vendor_of(connection, feed=connection.stream_feed, now=now)
+    found = candles_after(vendor, symbol, desk.system.interval, after, now)
     for bar in found:
         watched.note(bar)
     return found

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from iverson.errors import ConfigError
 from iverson.market.calendar import Calendar, new_york
 
 MINUTE = timedelta(minutes=1)
@@ -74,6 +75,13 @@ class Hub:
         self._ready: dict[str, deque[Candle]] = {symbol: deque() for symbol in self.symbols}
         self._released: datetime | None = None
         self.late = 0  # bars that came after their minute was handed out
+
+    def add(self, symbol: str) -> None:
+        """Hand out one symbol more; before the first bar is heard."""
+        if symbol in self._ready:
+            raise ConfigError(f"{symbol} has its feed already; resample or clone that one")
+        self.symbols += (symbol,)
+        self._ready[symbol] = deque()
 
     def hear(self, bar: Candle) -> None:
         """Take one minute bar; any thread may. Outside regular hours it is passed over."""

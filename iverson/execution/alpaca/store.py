@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One Alpaca account for Backtrader: the store that its broker works on.
+"""One Alpaca account for Backtrader: the store that broker and feeds share.
 
     store = AlpacaStore(key=..., secret=..., paper=True)
     cerebro.setbroker(store.getbroker())
-    cerebro.adddata(AlpacaData(dataname="AAPL", hub=hub))  # `stream.minutes` fills the hub
+    cerebro.adddata(store.getdata(dataname="AAPL"))
 
 An ordinary object, not a singleton: two stores are two accounts. It writes down what is about to
 be sent (`note`), hands it to a worker, and answers what the venue shows. Without a journal, as in
@@ -17,10 +17,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from iverson.errors import ConfigError
 from iverson.execution.alpaca.broker import AlpacaBroker
+from iverson.execution.alpaca.live import Live, MinuteData
 from iverson.execution.alpaca.opening import FILLS_BEFORE, Opening, TakingOver, chain
 from iverson.execution.alpaca.pace import Pace, Priority
 from iverson.execution.alpaca.protocol import Placed
@@ -33,6 +35,7 @@ from iverson.execution.alpaca.worker import Inline, Threaded, Worker
 from iverson.execution.costs import Costs
 from iverson.execution.groups import Group
 from iverson.execution.reconcile import Written
+from iverson.market.alpaca.patience import Plan
 from iverson.market.calendar import utc_now
 from iverson.model import Intent
 
@@ -45,6 +48,7 @@ class AlpacaStore:
     Parameters
     ----------
     key, secret, paper, url: see `Rest`; `rest` instead of them for a connection of one's own.
+    plan: of market data, "free" or "paid"; see `Live`.
     threaded: whether a thread talks to the venue (a stream) or each call is made at once (a wake).
     written: what earlier runs wrote down, from the journal.
     note: writes one value down, durably, before it returns.
@@ -61,6 +65,7 @@ class AlpacaStore:
         secret: str = "",
         *,
         paper: bool = True,
+        plan: Plan = "free",
         url: str | None = None,
         rest: Any = None,
         threaded: bool = True,
@@ -78,6 +83,8 @@ class AlpacaStore:
         if rest is None and not (key and secret):
             raise ConfigError("AlpacaStore needs the account's key and secret")
         self.rest = Rest(key, secret, paper=paper, url=url) if rest is None else rest
+        self._live = partial(Live, key, secret, paper=paper, plan=plan, url=url, clock=clock)
+        self._feeds: Live | None = None
         self.clock = clock
         self.pause = pause
         self.venue = Venue(self.rest, Pace(monotonic, pause, limited=limited), clock, pause)
@@ -103,6 +110,12 @@ class AlpacaStore:
     def getbroker(self, **params: Any) -> AlpacaBroker:
         """Return a broker for a Cerebro."""
         return AlpacaBroker(store=self, **params)
+
+    def getdata(self, *, dataname: str, **params: Any) -> MinuteData:
+        """Return the live feed of a symbol for a Cerebro: minute bars, see `MinuteData`."""
+        if self._feeds is None:
+            self._feeds = self._live(hear=self.hear)
+        return self._feeds.data(dataname, **params)
 
     # -- taking over ---------------------------------------------------------------------------
 

@@ -72,6 +72,37 @@ class Thread:
         self._connected()
 
 
+class Pair:
+    """An account's two sockets, orders and bars: opened together, closed together."""
+
+    def __init__(self) -> None:
+        self._sockets: tuple[Thread, ...] = ()
+
+    @property
+    def opened(self) -> bool:
+        """Whether they were opened and not yet closed."""
+        return bool(self._sockets)
+
+    def open(self, trades: Thread, minutes: Thread) -> None:
+        """Start both."""
+        self._sockets = (trades, minutes)
+        for socket in self._sockets:
+            socket.start()
+
+    def count(self) -> int:
+        """Return how often the socket of bars was connected."""
+        return self._sockets[1].connections if self._sockets else 0
+
+    def close(self) -> None:
+        """Stop both at once: alpaca-py takes some seconds to notice."""
+        stopping = [threading.Thread(target=socket.stop) for socket in self._sockets]
+        self._sockets = ()
+        for one in stopping:
+            one.start()
+        for one in stopping:
+            one.join()
+
+
 def trades(
     key: str,
     secret: str,
