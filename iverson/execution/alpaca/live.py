@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import backtrader as bt
@@ -48,7 +48,7 @@ class Live:
         hear: Callable[[Update], None],
     ) -> None:
         self._key, self._secret, self._paper = key, secret, paper
-        self._url, self._clock, self._hear = url, clock, hear
+        self._url, self.clock, self._hear = url, clock, hear
         self._feed: Feed = "sip" if plan == "paid" else "iex"
         self._plan: Plan = plan
         self._data = client.AlpacaData(
@@ -68,7 +68,7 @@ class Live:
 
     def bars_after(self, symbol: str, after: datetime) -> list[Candle]:
         """Return the complete minutes of the regular sessions since an instant, raw prices."""
-        now = self._clock()
+        now = self.clock()
         vendor = AlpacaVendor(self._data, feed=self._feed, plan=self._plan, asof=str(now.date()))
         return candles_after(vendor, symbol, MINUTE, after, now)
 
@@ -112,6 +112,11 @@ class MinuteData(AlpacaData):
             at = since if since.tzinfo is not None else since.replace(tzinfo=UTC)
             self._past.extend((bar.at, bar, 1.0, 0.0) for bar in self.p.missed(self.p.dataname, at))
         self.p.live.open()
+
+    def _timeoffset(self) -> timedelta:
+        """Return how far the venue's clock is ahead; Backtrader ends resampled bars by it."""
+        live: Live = self.p.live
+        return live.clock() - datetime.now(UTC)
 
     def stop(self) -> None:
         """Stop listening."""

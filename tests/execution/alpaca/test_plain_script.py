@@ -102,6 +102,48 @@ def test_plain_strategy_sees_history_then_live_bars_and_its_order_is_filled() ->
     assert held == {"TEST": SHARES}
 
 
+def test_longer_bars_are_made_by_resampling_and_end_by_the_clock_of_the_venue() -> None:
+    bars = minutes(PRICES + " 108")
+    seen: list[Any] = []
+    with exchange(bars, at=at("09:30", SESSION)) as venue:
+        sim = venue.sim
+        for _ in range(BEFORE):
+            sim.step()
+        store = AlpacaStore(
+            sim.key, sim.secret, url=sim.urls.trading, limited=False, clock=lambda: sim.now
+        )
+        cerebro = bt.Cerebro(stdstats=False)
+        cerebro.setbroker(store.getbroker())
+        cerebro.resampledata(
+            store.getdata(
+                dataname="TEST", qcheck=0.02,
+                fromdate=at("09:30", SESSION).replace(tzinfo=None),
+            ),
+            timeframe=bt.TimeFrame.Minutes, compression=2,
+        )  # fmt: skip
+        cerebro.addstrategy(Plain, heard=seen.append)
+
+        def market() -> None:
+            try:
+                sim.wait_for_subscriptions(2, seconds=SECONDS)
+                for number in range(BEFORE + 1, len(bars) + 1):
+                    sim.step()
+                    if number % 2 == 0:
+                        wait(lambda number=number: bool(seen) and len(seen[-1].bars) * 2 >= number)
+            finally:
+                cerebro.runstop()
+
+        moving = threading.Thread(target=market)
+        moving.start()
+        (strategy,) = cerebro.run()
+        moving.join(SECONDS)
+
+    pairs = len(bars) // 2
+    edges = bars.at.astype("datetime64[us]").tolist()
+    assert [when for when, _ in strategy.bars] == edges[1 : 2 * pairs : 2]
+    assert [close for _, close in strategy.bars] == bars.close[1 : 2 * pairs : 2].tolist()
+
+
 def test_second_feed_of_a_symbol_is_refused() -> None:
     store = AlpacaStore("key", "secret", url="http://127.0.0.1:9")
     store.getdata(dataname="TEST")
