@@ -21,7 +21,7 @@ from iverson.execution.alpaca.states import Update
 from iverson.market.alpaca import client
 from iverson.market.alpaca.patience import PER_MINUTE, Backoff, Plan, TokenBucket
 from iverson.market.alpaca.vendor import AlpacaVendor, Feed
-from iverson.market.calendar import new_york
+from iverson.market.calendar import new_york, utc_now
 
 MINUTE = "1m"
 MUTE_SECONDS = 120.0
@@ -116,7 +116,7 @@ class MinuteData(AlpacaData):
     def _timeoffset(self) -> timedelta:
         """Return how far the venue's clock is ahead; Backtrader ends resampled bars by it."""
         live: Live = self.p.live
-        return live.clock() - datetime.now(UTC)
+        return live.clock() - utc_now()
 
     def stop(self) -> None:
         """Stop listening."""
