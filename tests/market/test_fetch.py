@@ -540,6 +540,19 @@ def test_wrong_keys_stop_at_once_and_are_not_shown(
     assert (len(market.requests), waits) == (1, [])
 
 
+def test_keys_that_are_not_authorized_stop_at_once(
+    run: Fetch, store: Store, market: FakeAlpaca, waits: list[float]
+) -> None:
+    market.failures.append(Failure(401, b'{"message": "unauthorized."}'))
+
+    report = run("AAA")
+
+    asked = [path for path, _ in market.requests]
+    assert "does not accept these keys (401)" in report.stopped
+    assert (asked.count("/v2/stocks/bars"), waits) == (1, [])
+    assert not store.symbols("1d")
+
+
 @pytest.mark.parametrize("secret", ["", "two words", "line\nbreak", "käse"])
 def test_what_cannot_be_a_key_is_refused_without_showing_it(run: Fetch, secret: str) -> None:
     with pytest.raises(ConfigError, match="copy it again") as caught:
