@@ -20,6 +20,7 @@ from iverson.simulator.garble import Garble, Message
 from iverson.simulator.venue import Venue
 
 UPDATES = "trade_updates"
+TRY_AGAIN_LATER = 1013
 
 
 class TradingStream:
@@ -34,6 +35,10 @@ class TradingStream:
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one connection until it ends."""
         await websocket.accept()
+        most = self._venue.switches.stream_connections
+        if most is not None and len(self._connections) >= most:
+            await websocket.close(TRY_AGAIN_LATER)  # no limit and no message is documented
+            return
         connection = _Connection(websocket, self._venue)
         self._connections.add(connection)
         try:

@@ -41,6 +41,7 @@ class ServerSwitches:
 
     trading_limit: int | None = 200
     data_limit: int | None = 200
+    stream_connections: int | None = None  # to the trading stream at once; the next is shown out
 
 
 class Venue:

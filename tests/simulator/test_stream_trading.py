@@ -17,6 +17,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from iverson.simulator.faults import Fault
 from iverson.simulator.scenarios import Scenario
+from iverson.simulator.stream_trading import TRY_AGAIN_LATER
+from iverson.simulator.venue import ServerSwitches
 from tests.simulator.rehearsing import Opened, opened
 from tests.simulator.schemas import check_update
 
@@ -102,6 +104,20 @@ def test_several_connections_hear_the_same() -> None:
 
         assert first == second
         assert [one["event"] for one in first] == USUAL
+
+
+def test_connections_at_once_can_be_limited_by_a_switch() -> None:
+    one = ServerSwitches(trading_limit=None, data_limit=None, stream_connections=1)
+    with opened("100", server=one) as venue, connect(venue.sim.urls.trading_stream) as first:
+        assert authenticate(first, venue)["data"]["status"] == "authorized"
+        second = connect(venue.sim.urls.trading_stream)
+        with second as late, pytest.raises(ConnectionClosed) as shown_out:
+            late.recv(timeout=5)
+        say(first, action="listen", data={"streams": ["trade_updates"]})
+        assert heard(first)["stream"] == "listening"
+
+    assert shown_out.value.rcvd is not None
+    assert shown_out.value.rcvd.code == TRY_AGAIN_LATER
 
 
 def test_typed_updates_parse() -> None:
@@ -219,6 +235,11 @@ def test_the_fill_overtakes_the_reply() -> None:
     with opened("100 100", scenario="fill-overtakes-reply") as venue:
         seen = told(venue)
         order = venue.buy()
+        until = (
+            time.monotonic() + 5
+        )  # sent before the reply; the client's thread reads it when it may
+        while len(seen) < len(USUAL) and time.monotonic() < until:
+            time.sleep(0.01)
         events = [one["event"] for one in seen]
 
         assert order.status.value == "pending_new"
