@@ -30,6 +30,8 @@ PREFIX = "IVERSON_"
 # Alpaca's own names for its keys, which its other programs use; ours win over them.
 ALPACA_NAMES = {"APCA_API_KEY_ID": "alpaca_key", "APCA_API_SECRET_KEY": "alpaca_secret"}
 
+SECRETS = frozenset({*ALPACA_NAMES.values(), "telegram_token", "ping_url"})
+
 
 class Settings(BaseSettings):
     """What the command line needs to know beside its arguments.
@@ -40,6 +42,11 @@ class Settings(BaseSettings):
     read from APCA_API_KEY_ID and APCA_API_SECRET_KEY. alpaca_data_url: where market data comes
     from. alpaca_plan: free or paid, of the market data. alpaca_paper_url and alpaca_live_url: where
     orders go; on loopback it is a rehearsal, and live trading refuses.
+
+    telegram_token: of the bot, never shown. telegram_chat: the chat that is told; telegram_users:
+    who may give commands there (JSON, as [12345]). telegram_url: of the Bot API. alerts: how each
+    kind of alert is told, as {"entry filled": "silent"}; on, silent or off. ping_url: an address
+    that is asked for as long as all is well, never shown; the watcher at its other end misses it.
     """
 
     model_config = SettingsConfigDict(
@@ -62,6 +69,12 @@ class Settings(BaseSettings):
     alpaca_plan: Literal["free", "paid"] = "free"
     alpaca_paper_url: str = "https://paper-api.alpaca.markets"
     alpaca_live_url: str = "https://api.alpaca.markets"
+    telegram_token: SecretStr | None = None
+    telegram_chat: int | None = None
+    telegram_users: tuple[int, ...] = ()
+    telegram_url: str = "https://api.telegram.org"
+    alerts: Mapping[str, Literal["on", "silent", "off"]] = Field(default_factory=dict)
+    ping_url: SecretStr | None = None
 
     @classmethod
     def settings_customise_sources(
@@ -136,7 +149,7 @@ def settings(environment: Mapping[str, str] | None = None) -> Settings:
         place = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise UnknownParameter.named(place, known, owner="iverson.toml or .env") from error
-        shown = "****" if place in ALPACA_NAMES.values() else repr(first.get("input"))
+        shown = "****" if place in SECRETS else repr(first.get("input"))
         raise ConfigError(
             f"setting {place!r} is {shown}: {first['msg'].lower()}; "
             f"set {PREFIX}{place.upper()} or mend iverson.toml"

@@ -59,7 +59,8 @@ ONLY_IN = {
         "iverson.market.alpaca",
         "iverson.testing.exchange",
     ),
-    "sqlite3": ("iverson.monitoring.journal",),
+    "sqlite3": ("iverson.monitoring.journal", "iverson.monitoring.outbox"),
+    "telegram": ("iverson.monitoring.telegram",),
     "strategies": (),
     "tests": (),
 }

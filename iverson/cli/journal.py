@@ -26,6 +26,10 @@ TABLES = {
     "equity": "cash and equity",
     "halts": "times when new entries were refused",
     "runs": "settings of the runs",
+    "alarms": "what a person had to see",
+    "steps": "changes of what one trade may risk",
+    "commands": "what persons asked from outside",
+    "drills": "rehearsed emergencies",
 }
 
 app = typer.Typer(help="Read, check and export the journal.", no_args_is_help=True)

@@ -20,6 +20,7 @@ from iverson.model import (
     Trade,
     Verdict,
 )
+from iverson.monitoring.events import Alarm, Command, Drill, Heartbeat, Step
 from iverson.monitoring.record import EquityRow, FoldRow, Note, Release, RunRow, TrialRow
 
 Value = (
@@ -39,6 +40,11 @@ Value = (
     | FoldRow
     | TrialRow
     | Note
+    | Alarm
+    | Heartbeat
+    | Step
+    | Command
+    | Drill
 )
 Kind = Literal[
     "run",
@@ -57,6 +63,11 @@ Kind = Literal[
     "fold",
     "trial",
     "note",
+    "alarm",
+    "heartbeat",
+    "step",
+    "command",
+    "drill",
 ]
 KINDS: dict[Kind, type[Value]] = dict(zip(get_args(Kind), get_args(Value), strict=True))
 
@@ -97,4 +108,9 @@ _STAMPS: dict[Kind, Callable[[Any], Stamps]] = {
     "fold": lambda row: (None, row.out_of_sample_start, None),
     "trial": lambda row: (row.at, row.last, row.strategy),  # found by its strategy's name
     "note": lambda row: (row.at, None, row.symbol),
+    "alarm": lambda row: (row.at, None, row.symbol),
+    "heartbeat": lambda row: (row.at, None, None),
+    "step": lambda row: (row.at, row.session, None),
+    "command": lambda row: (row.at, None, None),
+    "drill": lambda row: (row.at, None, row.symbol),
 }

@@ -120,6 +120,26 @@ class Reading:
         """Read the notes; columns of `Note`."""
         return self._frame("note", where)
 
+    def alarms(self, **where: Unpack[Where]) -> pd.DataFrame:
+        """Read what a person had to see; columns of `Alarm`."""
+        return self._frame("alarm", where)
+
+    def heartbeats(self, **where: Unpack[Where]) -> pd.DataFrame:
+        """Read the signs of life; columns of `Heartbeat`."""
+        return self._frame("heartbeat", where)
+
+    def steps(self, **where: Unpack[Where]) -> pd.DataFrame:
+        """Read the changes of what one trade may risk; columns of `Step`."""
+        return self._frame("step", where)
+
+    def commands(self, **where: Unpack[Where]) -> pd.DataFrame:
+        """Read what persons asked from outside; columns of `Command`."""
+        return self._frame("command", where)
+
+    def drills(self, **where: Unpack[Where]) -> pd.DataFrame:
+        """Read the rehearsed emergencies; columns of `Drill`."""
+        return self._frame("drill", where)
+
     def verify(self) -> int | None:
         """Recompute the whole chain.
 

@@ -20,6 +20,7 @@ from iverson.execution.reconcile import Written
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
 from iverson.model import Stage
+from iverson.monitoring.events import Alarm
 from iverson.monitoring.journal import Journal
 from iverson.research.backtest import Prepared, Setup
 from iverson.stages.rehearsed import Rehearsal, share_seconds
@@ -79,7 +80,7 @@ def rehearse_daily(
         watch = venue.call(lambda inside: Ledger(inside.exchange))
         begin(book, run, setup, bars, stage=Stage.REHEARSE, system=system, at=start)
         seen = Seen(journal, run)
-        store = _store_of(venue, alarms)
+        store = _store_of(venue, alarms, book, run)
         before = calendar.offset(sessions[0], -1)
         splits = _splits(bars)
         for number, session in enumerate(sessions):
@@ -116,8 +117,12 @@ def _splits(bars: Mapping[str, Bars]) -> set[date]:
 
 
 def _store_of(
-    venue: Simulator, alarms: list[tuple[datetime, str, str]]
+    venue: Simulator, alarms: list[tuple[datetime, str, str]], book: Journal, run: str
 ) -> Callable[[Written, Callable[[Any], None]], AlpacaStore]:
+    def alarm(rule: str, reason: str) -> None:
+        alarms.append((venue.now, rule, reason))
+        book.append(run, Alarm(venue.now, rule, reason))
+
     def store(written: Written, note: Callable[[Any], None]) -> AlpacaStore:
         return AlpacaStore(
             venue.key,
@@ -127,7 +132,7 @@ def _store_of(
             limited=False,
             written=written,
             note=note,
-            alarm=lambda rule, reason: alarms.append((venue.now, rule, reason)),
+            alarm=alarm,
             clock=lambda: venue.now,
             pause=lambda seconds: venue.advance_to(venue.now + timedelta(seconds=seconds)),
         )

@@ -20,6 +20,7 @@ from iverson.market.bars import Bars
 from iverson.market.calendar import new_york
 from iverson.market.intervals import minutes
 from iverson.model import Stage
+from iverson.monitoring.events import Alarm
 from iverson.monitoring.journal import Journal
 from iverson.research.backtest import Prepared, Setup
 from iverson.stages.rehearsed import Rehearsal, share_seconds
@@ -93,7 +94,12 @@ def rehearse_minutes(
         watch = venue.call(lambda inside: Ledger(inside.exchange))
         begin(book, run, setup, bars, stage=Stage.REHEARSE, system=system, at=start)
         hub.see = Watched(Seen(journal, run), bars).note
-        market = _Market(venue, hub, tuple(bars), end, alarms)
+
+        def alarm(rule: str, reason: str) -> None:
+            alarms.append((venue.now, rule, reason))
+            book.append(run, Alarm(venue.now, rule, reason))
+
+        market = _Market(venue, hub, tuple(bars), end, alarm)
         try:
             stream(
                 setup,
@@ -120,9 +126,9 @@ class _Market:
         hub: SteppedHub,
         symbols: tuple[str, ...],
         end: datetime,
-        alarms: list[tuple[datetime, str, str]],
+        alarm: Callable[[str, str], None],
     ) -> None:
-        self.venue, self.hub, self.end, self.alarms = venue, hub, end, alarms
+        self.venue, self.hub, self.end, self.alarm = venue, hub, end, alarm
         self.symbols = symbols
         self._sockets: list[sockets.Thread] = []
         self._store: AlpacaStore | None = None
@@ -138,7 +144,7 @@ class _Market:
             limited=False,
             written=written,
             note=note,
-            alarm=lambda rule, reason: self.alarms.append((venue.now, rule, reason)),
+            alarm=self.alarm,
             clock=lambda: venue.now,
             pause=lambda _: time.sleep(IDLE_SECONDS),
         )

@@ -18,8 +18,9 @@ from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
 from iverson.market.source import feed_words
 from iverson.model import Stage
+from iverson.monitoring.events import Alarm
 from iverson.monitoring.journal import Journal
-from iverson.monitoring.record import Note, Record, RunRow
+from iverson.monitoring.record import Record, RunRow
 from iverson.research.backtest import Prepared, Setup
 from iverson.risk.max_loss import MaxLoss
 from iverson.stages import admission
@@ -214,7 +215,7 @@ def alarm(kept: list[tuple[str, str]], book: Journal, run: str, connection: Conn
 
     def told(rule: str, reason: str) -> None:
         kept.append((rule, reason))
-        book.append(run, Note(connection.clock(), f"alarm: {rule}: {reason}"))
+        book.append(run, Alarm(connection.clock(), rule, reason))
 
     return told
 

@@ -37,6 +37,7 @@ from iverson.model import (
 from iverson.monitoring import journal as module
 from iverson.monitoring.chain import GENESIS, Head, verify_json_lines
 from iverson.monitoring.codec import build
+from iverson.monitoring.events import Alarm, Command, Drill, Heartbeat, Step
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.kinds import KINDS, Value
 from iverson.monitoring.record import EquityRow, FoldRow, Note, Release, RunRow, TrialRow
@@ -64,6 +65,11 @@ VALUES: tuple[Value, ...] = (
     Intent(AT, DAY, "iv1-a", "AAPL-1", "AAPL", "entry", 1, '{"qty":"40"}', None),
     Answer(AT, DAY, "iv1-a", "AAPL", "accepted", "", "v-1", 1),
     Execution(AT, DAY, "v-1:40", "v-1", "AAPL-1", "AAPL", "buy", "entry", 40.0, 100.01),
+    Alarm(AT, "out of sync", "10 shares nobody knows of", "AAPL"),
+    Heartbeat(AT, Stage.PAPER, AT + timedelta(days=1), "woke"),
+    Step(AT, DAY, 1, 0.015, "12 trades since the last step"),
+    Command(AT, "/halt", "telegram 1", "halted"),
+    Drill(AT, "far limit", True, "placed and cancelled in 0.3 s", "AAPL"),
     Note(AT, "hello", "AAPL"),
 )  # fmt: skip
 
