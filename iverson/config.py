@@ -25,6 +25,7 @@ from pydantic_settings import (
 )
 
 from iverson.errors import ConfigError, UnknownParameter
+from iverson.redaction import hide
 
 PREFIX = "IVERSON_"
 # Alpaca's own names for its keys, which its other programs use; ours win over them.
@@ -137,7 +138,7 @@ def settings(environment: Mapping[str, str] | None = None) -> Settings:
             names = [PREFIX + field.upper() for field in known]
             raise UnknownParameter.named(name, names, owner="the environment")
     try:
-        return Settings()
+        return _hidden(Settings())
     except TOMLDecodeError as error:
         raise ConfigError(f"iverson.toml is no TOML: {error}; mend it or move it away") from error
     except UnicodeDecodeError as error:
@@ -154,3 +155,12 @@ def settings(environment: Mapping[str, str] | None = None) -> Settings:
             f"setting {place!r} is {shown}: {first['msg'].lower()}; "
             f"set {PREFIX}{place.upper()} or mend iverson.toml"
         ) from error
+
+
+def _hidden(made: Settings) -> Settings:
+    """Have the values of all secrets kept out of what is shown from now on."""
+    for name in SECRETS:
+        secret = getattr(made, name)
+        if secret is not None:
+            hide(secret.get_secret_value())
+    return made

@@ -30,6 +30,7 @@ from iverson.cli import (
     walk_forward,
 )
 from iverson.errors import IversonError, Refused
+from iverson.redaction import guard_process, redacted, redacted_traceback
 
 DONE, REFUSED, BROKEN, STOPPED = 0, 1, 2, 130
 
@@ -76,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; an error is one sentence."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
+    guard_process()
     if not sys.path or sys.path[0] != str(Path.cwd()):
         sys.path.insert(0, str(Path.cwd()))  # `strategies.rsi_reversion` means the folder here
     try:
@@ -89,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = STOPPED
     except Exception as error:  # noqa: BLE001 (the edge: nobody above turns it into a sentence)
         if debug:
-            traceback.print_exception(error)
+            typer.echo(redacted_traceback(error), err=True, nl=False)
         _tell(error)
         code = REFUSED if isinstance(error, Refused) else BROKEN
     if code == STOPPED:
@@ -102,7 +104,7 @@ def _tell(error: Exception) -> None:
         typer.echo(error)
         return
     lines = (line.strip() for line in sentence(error).splitlines())
-    typer.echo(f"iverson: {' '.join(line for line in lines if line)}", err=True)
+    typer.echo(f"iverson: {redacted(' '.join(line for line in lines if line))}", err=True)
 
 
 def sentence(error: Exception) -> str:

@@ -21,6 +21,7 @@ from iverson.model import Stage
 from iverson.monitoring.events import Alarm
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import Record, RunRow
+from iverson.redaction import redacted
 from iverson.research.backtest import Prepared, Setup
 from iverson.risk.max_loss import MaxLoss
 from iverson.stages import admission
@@ -214,8 +215,9 @@ def alarm(kept: list[tuple[str, str]], book: Journal, run: str, connection: Conn
     """Return what takes an alarm: kept for who started the run, and written down."""
 
     def told(rule: str, reason: str) -> None:
-        kept.append((rule, reason))
-        book.append(run, Alarm(connection.clock(), rule, reason))
+        words = redacted(reason)  # it may quote what a library said
+        kept.append((rule, words))
+        book.append(run, Alarm(connection.clock(), rule, words))
 
     return told
 
