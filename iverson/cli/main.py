@@ -28,6 +28,7 @@ from iverson.cli import (
     simulator,
     trading,
     walk_forward,
+    watch,
 )
 from iverson.errors import IversonError, Refused
 from iverson.redaction import guard_process, redacted, redacted_traceback
@@ -50,6 +51,7 @@ app.command("paper")(trading.paper)
 app.command("live")(trading.live)
 app.command("kill")(kill.kill)
 app.command("parity")(parity.parity)
+app.command("watch")(watch.watch)
 app.add_typer(journal.app, name="journal")
 app.add_typer(bars.app, name="bars")
 app.add_typer(news.app, name="news")

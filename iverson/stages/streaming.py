@@ -24,10 +24,12 @@ from iverson.market.intervals import minutes
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import Note
 from iverson.research.backtest import Prepared
+from iverson.stages.heartbeat import next_stream
 from iverson.stages.refreshed import vendor_of
 from iverson.stages.seen import Seen
 from iverson.stages.stream import Line, stream
-from iverson.stages.trading import Admitted, Went, alarm, started
+from iverson.stages.supervisor import notify
+from iverson.stages.trading import Admitted, Went, alarm, beating, started
 from iverson.stages.watched import SeeingHub, Watched
 
 EARLY = timedelta(hours=2)  # before the open that a stream may be started
@@ -40,9 +42,11 @@ class SessionHub(SeeingHub):
 
     over: Callable[[], bool] = staticmethod(lambda: False)
     end: Callable[[], None] = staticmethod(lambda: None)
+    tick: Callable[[], None] = staticmethod(lambda: None)
 
     def wait(self, seconds: float) -> None:
         """Wait for a bar; after the close for none."""
+        self.tick()
         if not self.waiting and self.over():
             self.end()
         else:
@@ -75,8 +79,9 @@ def stream_session(desk: Admitted) -> Went:
     hub.see, hub.end = watched.note, stopping.end
     late = LOOPBACK_SECONDS if connection.on_loopback else LATE_SECONDS
     hub.over = After(lambda: connection.clock() >= close, late, time.monotonic).passed
-    with Journal(desk.journal) as book, stopping.listening():
+    with Journal(desk.journal) as book, stopping.listening(), beating(desk, book) as pulse:
         setup = started(desk, book)
+        hub.tick = pulse.tick
         try:
             made = stream(
                 setup,
@@ -95,9 +100,13 @@ def stream_session(desk: Admitted) -> Went:
             )
         finally:
             wires.close()
+        notify("STOPPING=1")
         if stopping.by:
             words = f"stopped by {stopping.by}; protective stops stay at the venue"
             book.append(desk.run, Note(connection.clock(), words))
+            pulse.beat(f"stopped by {stopping.by}", None)
+        else:
+            pulse.beat("the session is over", next_stream(close))
     return Went(
         desk.run, connection.stage, desk.journal, session, True, made.record, made.problems,
         desk.notes, alarms, stopping.by,

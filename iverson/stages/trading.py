@@ -6,7 +6,9 @@ The same for all three but for what is plugged in: the account, and for live the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -26,6 +28,8 @@ from iverson.research.backtest import Prepared, Setup
 from iverson.risk.max_loss import MaxLoss
 from iverson.stages import admission
 from iverson.stages.connection import Connection, connect
+from iverson.stages.heartbeat import Pulse, next_wake
+from iverson.stages.ping import Ping
 from iverson.stages.refreshed import refresh
 from iverson.stages.runs import begin, run_name
 from iverson.stages.seen import Seen
@@ -58,6 +62,7 @@ class Admitted:
     bars: Mapping[str, Bars]
     at: datetime
     notes: tuple[str, ...]
+    ping_url: str | None = field(default=None, repr=False)
 
 
 @dataclass
@@ -126,6 +131,8 @@ def wake_once(system: Traded, asked: Asked, *, at: datetime | None = None) -> We
                 journal=book,
                 run=desk.run,
             )
+            with beating(desk, book) as pulse:
+                pulse.beat("woke", next_wake(desk.connection.clock()))
         return Went(
             desk.run, desk.connection.stage, desk.journal, session, woke.acted, woke.record,
             woke.problems, tuple(notes), alarms,
@@ -197,6 +204,7 @@ def admitted(
     return Admitted(
         system, connection, journal, run_name(connection.stage, system.name),
         replace(setup, cash=account.equity), bars, at, notes,
+        None if chosen.ping_url is None else chosen.ping_url.get_secret_value(),
     )  # fmt: skip
 
 
@@ -209,6 +217,21 @@ def started(desk: Admitted, book: Journal) -> Setup:
     row = book.values("run", run=desk.run)[0]
     assert isinstance(row, RunRow)
     return replace(desk.setup, cash=row.cash)
+
+
+@contextmanager
+def beating(desk: Admitted, book: Journal) -> Iterator[Pulse]:
+    """Give what gives the run's signs of life; a ping that waits goes out at the end."""
+    ping = None if desk.ping_url is None else Ping(desk.ping_url)
+    connection = desk.connection
+    try:
+        yield Pulse(
+            book, desk.run, connection.stage, clock=connection.clock, monotonic=time.monotonic,
+            ping=ping,
+        )  # fmt: skip
+    finally:
+        if ping is not None:
+            ping.close()
 
 
 def alarm(kept: list[tuple[str, str]], book: Journal, run: str, connection: Connection) -> Any:

@@ -24,9 +24,11 @@ from iverson.monitoring.journal import Journal
 from iverson.risk.max_loss import MaxLoss
 from iverson.simulator.server import Simulator
 from iverson.stages.connection import Connection
+from iverson.stages.pinged import Pinged
 from iverson.stages.seen import path_of
 from iverson.stages.token import binding, write_token
 from iverson.stages.trading import Asked, admitted
+from iverson.stages.watch import Sign, Watcher, signs_of
 from iverson.system import System
 from tests.stages.trading_kit import (
     FROM,
@@ -210,3 +212,28 @@ def test_clock_of_this_machine_is_compared_with_the_venues(
         ahead = replace(connection, clock=lambda: venue.now + timedelta(seconds=31))
         with pytest.raises(Refused, match="31 seconds ahead of Alpaca's"):
             admitted(made._traded(), Asked(Stage.PAPER), settings(), ahead)
+
+
+def test_wake_leaves_a_sign_of_life_and_a_missing_one_is_noticed(
+    made: System, venue: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole dead-man switch: journal, ping, and a watcher who misses the next session."""
+    there: list[Sign] = []
+    pinged = Pinged("127.0.0.1", 0, clock=lambda: venue.now)
+    try:
+        monkeypatch.setenv("IVERSON_PING_URL", f"http://127.0.0.1:{pinged.port}/")
+        made.wake()
+        there = pinged.taken()
+    finally:
+        pinged.close()
+    due = new_york().close_at(SESSIONS[1]) + timedelta(minutes=45)
+
+    (sign,), _ = signs_of(tmp_path / "iverson.db")
+    assert (sign.run, sign.due) == (RUN, due)
+    assert [(one.run, one.due) for one in there] == [(RUN, due)]
+    told: list[str] = []
+    watcher = Watcher(told.append)
+    watcher.seen(sign)
+    assert watcher.look(due) == []
+    assert watcher.look(due + timedelta(minutes=1)) == [sign]
+    assert len(told) == 1
