@@ -20,6 +20,7 @@ from iverson.cli import (
     backtest,
     bars,
     check,
+    doctor,
     journal,
     kill,
     news,
@@ -51,6 +52,7 @@ app.command("paper")(trading.paper)
 app.command("live")(trading.live)
 app.command("kill")(kill.kill)
 app.command("parity")(parity.parity)
+app.command("doctor")(doctor.doctor)
 app.command("watch")(watch.watch)
 app.add_typer(journal.app, name="journal")
 app.add_typer(bars.app, name="bars")

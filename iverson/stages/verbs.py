@@ -15,6 +15,7 @@ from iverson.stages.traded import Traded
 if TYPE_CHECKING:
     from iverson.market.bars import Bars
     from iverson.research.backtest import Setup
+    from iverson.stages.doctor import Finding
     from iverson.stages.rehearsed import Rehearsal
     from iverson.stages.review import Review
     from iverson.stages.trading import Went
@@ -124,6 +125,12 @@ class Trades:
         from iverson.stages.review import review
 
         return review(self._setup({}), self.load(), journal=journal, run=run)
+
+    def examine(self) -> list[Finding]:
+        """Look at the system's check for future data and at its bars, as `iverson doctor` does."""
+        from iverson.stages.doctor import examine_system
+
+        return list(examine_system(self._traded(), now=self.clock()))
 
     def _traded(self) -> Traded:
         return Traded(
