@@ -12,7 +12,24 @@ from numpy.typing import NDArray
 ParameterSet = dict[str, Any]
 
 
-class Sets(Sequence[ParameterSet]):
+class _Made(Sequence[ParameterSet]):
+    """Sets that are equal when they say the same, however they are kept."""
+
+    __slots__ = ()
+    columns: Mapping[str, Any]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment] # its sets have none either
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} sets of {', '.join(self.columns) or 'no parameters'}>"
+
+
+class Sets(_Made):
     """Combinations of finite columns of values, known by their numbers in grid order.
 
     The last parameter varies fastest. Memory: nothing for a whole grid, 8 bytes a set otherwise. A
@@ -44,18 +61,8 @@ class Sets(Sequence[ParameterSet]):
             chosen.append(values[position])
         return dict(zip(self.columns, reversed(chosen), strict=True))
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Sequence):
-            return NotImplemented
-        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
 
-    __hash__ = None  # type: ignore[assignment] # its sets have none either
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} sets of {', '.join(self.columns) or 'no parameters'}>"
-
-
-class Drawn(Sequence[ParameterSet]):
+class Drawn(_Made):
     """Sets that were drawn one by one: 8 bytes a parameter and set.
 
     `columns` has the values of each parameter, None for a range without end; `table` (n,
@@ -87,13 +94,3 @@ class Drawn(Sequence[ParameterSet]):
                 self.columns.items(), self.table[at].tolist(), strict=True
             )
         }
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Sequence):
-            return NotImplemented
-        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
-
-    __hash__ = None  # type: ignore[assignment] # its sets have none either
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} sets of {', '.join(self.columns)}>"
