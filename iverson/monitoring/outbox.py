@@ -242,7 +242,7 @@ class Outbox:
                 " attempts = attempts + 1, next_try = ?, reason = ?, sending = CASE state WHEN"
                 " 'unsure' THEN sending ELSE NULL END WHERE sending = ?",
                 "failed" if permanent else "queued",
-                _s(now) + (wait if retry_after is None else retry_after), reason, sending.number,
+                _s(now) + (wait if retry_after is None else max(retry_after, 1.0)), reason, sending.number,
             )  # fmt: skip
 
     def wait(self, now: datetime) -> float:

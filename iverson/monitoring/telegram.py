@@ -33,7 +33,8 @@ from telegram.error import (
 )
 from telegram.request import HTTPXRequest
 
-from iverson.errors import ConfigError, IversonError
+from iverson.errors import ConfigError
+from iverson.monitoring.channel import Undelivered
 from iverson.monitoring.message import CAPTION_LIMIT, plain, split
 
 PHOTO_BYTES, PHOTO_SIDES, PHOTO_RATIO = 10_000_000, 10_000, 20  # Telegram's limits of a picture
@@ -48,29 +49,9 @@ LOGGERS = (
     "httpcore.socks", "asyncio",
 )  # fmt: skip
 HIDDEN = "****"
+__all__ = ["Heard", "Telegram", "Undelivered"]
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
-
-
-class Undelivered(IversonError):
-    """Telegram did not take a message.
-
-    `retry_after` are the seconds that it asks for, `permanent` says that trying again does not
-    help until something is mended, `unsure` that the message may have arrived all the same.
-    """
-
-    def __init__(
-        self,
-        words: str,
-        *,
-        retry_after: float | None = None,
-        permanent: bool = False,
-        unsure: bool = False,
-    ) -> None:
-        super().__init__(words)
-        self.retry_after = retry_after
-        self.permanent = permanent
-        self.unsure = unsure
 
 
 @dataclass(frozen=True, slots=True)
