@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import logging
+import struct
 from typing import Protocol
 
 from iverson.errors import IversonError
 from iverson.monitoring.message import plain
 
+# Telegram's limits of a picture: bytes, width and height together, and their ratio.
+PHOTO_BYTES, PHOTO_SIDES, PHOTO_RATIO = 10_000_000, 10_000, 20
 logger = logging.getLogger(__name__)
 
 
@@ -67,3 +70,15 @@ class Log:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def picture_fault(png: bytes) -> str | None:
+    """Say why Telegram would not take a picture, or None."""
+    if len(png) < 24 or not png.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "it is no PNG"
+    width, height = struct.unpack(">II", png[16:24])
+    if len(png) > PHOTO_BYTES:
+        return f"it has {len(png):,} bytes; Telegram takes {PHOTO_BYTES:,}"
+    if width + height > PHOTO_SIDES or not 1 / PHOTO_RATIO <= width / max(height, 1) <= PHOTO_RATIO:
+        return f"it is {width} x {height}; Telegram takes sides of {PHOTO_SIDES} together, 20 to 1"
+    return None

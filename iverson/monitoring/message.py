@@ -22,7 +22,9 @@ _PLACE = re.compile(r"\{(\w+)\}")
 _DOT = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})")
 _ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
 _COMMAND = re.compile(r"(?<!\w)/(?=\w)")
-_TOKEN = re.compile(r"<(/?)([a-z][a-z0-9-]*)([^<>]*)>|&(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z]+);|.", re.S)
+_TOKEN = re.compile(
+    r"<(/?)([a-z][a-z0-9-]*)([^<>]*)>|&(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z]+);|.", re.DOTALL
+)
 
 
 def message(template: str, /, **values: Any) -> str:

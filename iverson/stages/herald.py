@@ -284,7 +284,7 @@ def heralded(
     except ConfigError:
         raise
     except (IversonError, OSError) as error:
-        logger.error("nobody is told: %s", error)  # noqa: TRY400 (its words say all)
+        logger.error("nobody is told: %s", error)
         yield
         return
     if threaded:
@@ -308,10 +308,14 @@ def telling(
         yield lambda: None
         return
     herald = maker(journal, clock)
+
+    def tell() -> None:
+        herald.flush(0.0)
+
     if threaded:
         herald.start()
     try:
-        yield lambda: herald.flush(0.0) and None
+        yield tell
     finally:
         herald.close()
 

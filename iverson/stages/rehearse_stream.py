@@ -130,7 +130,7 @@ def rehearse_minutes(
 class _Market:
     """Both sockets of one exchange on loopback, and the step that moves it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 (of this file alone)
         self,
         venue: Simulator,
         hub: SteppedHub,

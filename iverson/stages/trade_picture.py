@@ -38,7 +38,8 @@ def picture_of(journal: Path, row: int) -> bytes | None:
         _, run, trade = found
         began = book.values("run", run=run)
     assert isinstance(trade, Trade)
-    feed = str(began[0].parameters.get("feed", "")) if _is_run(began) else ""
+    first = began[0] if began else None
+    feed = str(first.parameters.get("feed", "")) if isinstance(first, RunRow) else ""
     return draw(trade, bars_of(seen_rows(journal, run).get(trade.symbol, []), trade.symbol, feed))
 
 
@@ -46,7 +47,7 @@ def draw(trade: Trade, bars: Bars) -> bytes:
     """Return a PNG of a trade in its bars, some weeks before it included."""
     import pandas as pd
 
-    from iverson.monitoring.tables import trades_frame
+    from iverson.monitoring.tables import dollars, trades_frame
     from iverson.research.charts_price import price_chart
 
     before = BEFORE if bars.interval == DAILY else BEFORE_MINUTES
@@ -56,13 +57,17 @@ def draw(trade: Trade, bars: Bars) -> bytes:
         equity=pd.Series(1.0, index=pd.DatetimeIndex([first, last])),
     )  # fmt: skip
     figure: Any = price_chart(shown, trade.symbol, first=first, last=last)
-    png: bytes = figure._repr_png_()  # noqa: SLF001 (as a notebook asks for it)
+    made = f"{'+' if trade.pnl > 0 else ''}{dollars(trade.pnl)}"
+    figure.axes[0].set_title(f"{trade.symbol} left by {trade.exit_reason}: {made}")
+    png: bytes = figure._repr_png_()  # as a notebook asks for it
     return png
 
 
 def bars_of(rows: list[dict[str, Any]], symbol: str, feed: str) -> Bars:
     """Return the bars of rows that a run saw."""
-    stamps = [datetime.fromisoformat(row["at"]).astimezone(UTC).replace(tzinfo=None) for row in rows]
+    stamps = [
+        datetime.fromisoformat(row["at"]).astimezone(UTC).replace(tzinfo=None) for row in rows
+    ]
     sessions = [row["session"] for row in rows]
     columns: dict[str, Any] = {
         name: np.array([row[name] for row in rows], dtype=float) for name in NUMBERS
@@ -75,7 +80,3 @@ def bars_of(rows: list[dict[str, Any]], symbol: str, feed: str) -> Bars:
         feed=feed,
         **columns,
     )
-
-
-def _is_run(rows: Any) -> bool:
-    return bool(rows) and isinstance(rows[0], RunRow)

@@ -210,9 +210,16 @@ class BotApi:
             number = self._take_number()
             where.append(
                 Message(
-                    number, self.chat, text, raw, tags, links,
-                    given.get("disable_notification") == "true", preview, picture,
-                )  # fmt: skip
+                    number,
+                    self.chat,
+                    text,
+                    raw,
+                    tags,
+                    links,
+                    given.get("disable_notification") == "true",
+                    preview,
+                    picture,
+                )
             )
             self.times.append(time.monotonic())
         made = {"message_id": number, "date": int(time.time()), "text": text}
@@ -329,7 +336,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(sent)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         """Say nothing."""
 
 
