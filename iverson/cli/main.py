@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from iverson.cli import (
+    alerts,
     backtest,
     bars,
     check,
@@ -51,6 +52,7 @@ app.command("wake")(trading.wake)
 app.command("paper")(trading.paper)
 app.command("live")(trading.live)
 app.command("kill")(kill.kill)
+app.command("alerts")(alerts.alerts)
 app.command("parity")(parity.parity)
 app.command("doctor")(doctor.doctor)
 app.command("watch")(watch.watch)

@@ -39,11 +39,22 @@ class Reading:
 
         Nobody else uses this object's connection while the iterator is open.
         """
+        return ((seq, value) for seq, _, value in self.each_of_runs(*kinds, **where))
+
+    def each_of_runs(
+        self, *kinds: Kind, **where: Unpack[Where]
+    ) -> Iterator[tuple[int, str, Value]]:
+        """Read the same one by one, each with the number of its row and the name of its run."""
         known: dict[str, type[Value]] = dict(KINDS.items())
-        for seq, _, kind, payload in self._each(kinds, where):
+        for seq, run, kind, payload in self._each(kinds, where):
             with self._parsing():
                 value: Value = build(known[kind], json.loads(payload))
-            yield seq, value
+            yield seq, run, value
+
+    def hash_of(self, seq: int) -> str | None:
+        """Return the hash of a row, None when there is none: that of row 1 names the journal."""
+        row = next(self._stored(f"WHERE seq = {int(seq)}"), None)
+        return None if row is None else row.hash
 
     def runs(self, **where: Unpack[Where]) -> pd.DataFrame:
         """Read the settings of the runs; columns of `RunRow`. The index of every frame is `seq`."""

@@ -47,13 +47,11 @@ class Finding:
     remedy: str = ""
 
 
-def found(
-    what: str, look: Callable[[], str], remedy: str = "", also: tuple[type[Exception], ...] = ()
-) -> Finding:
-    """Look, and turn an error into a finding; `also` are errors of libraries to be expected."""
+def found(what: str, look: Callable[[], str], remedy: str = "") -> Finding:
+    """Look, and turn an error into a finding."""
     try:
         return Finding(what, "well", look())
-    except (IversonError, OSError, *also) as error:
+    except (IversonError, OSError) as error:
         sentence, _, advice = str(error).partition("; ")
         return Finding(what, "bad", redacted(sentence), remedy or redacted(advice))
 

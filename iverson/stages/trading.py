@@ -7,7 +7,7 @@ The same for all three but for what is plugged in: the account, and for live the
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -22,13 +22,14 @@ from iverson.market.source import feed_words
 from iverson.model import Stage
 from iverson.monitoring.events import Alarm
 from iverson.monitoring.journal import Journal
-from iverson.monitoring.record import Record, RunRow
+from iverson.monitoring.record import Note, Record, RunRow
 from iverson.redaction import redacted
 from iverson.research.backtest import Prepared, Setup
 from iverson.risk.max_loss import MaxLoss
 from iverson.stages import admission
 from iverson.stages.connection import Connection, connect
 from iverson.stages.heartbeat import Pulse, next_wake
+from iverson.stages.herald import heralded
 from iverson.stages.ping import Ping
 from iverson.stages.refreshed import refresh
 from iverson.stages.runs import begin, run_name
@@ -62,7 +63,7 @@ class Admitted:
     bars: Mapping[str, Bars]
     at: datetime
     notes: tuple[str, ...]
-    ping_url: str | None = field(default=None, repr=False)
+    settings: Settings
 
 
 @dataclass
@@ -117,7 +118,8 @@ def wake_once(system: Traded, asked: Asked, *, at: datetime | None = None) -> We
             session = calendar.offset(session, -1)
         alarms: list[tuple[str, str]] = []
         notes = [*desk.notes, *_stale(desk.bars, session)]
-        with Journal(desk.journal) as book:
+        told = heralded(desk.journal, desk.connection.clock, desk.settings, threaded=False)
+        with told, Journal(desk.journal) as book:
             _refuse_stale(desk, book, session)
             setup = started(desk, book)
             Seen(desk.journal, desk.run).note(desk.bars)
@@ -126,7 +128,9 @@ def wake_once(system: Traded, asked: Asked, *, at: datetime | None = None) -> We
                 Prepared.of(desk.bars),
                 session=session,
                 store=desk.connection.store(
-                    alarm(alarms, book, desk.run, desk.connection), threaded=False
+                    alarm(alarms, book, desk.run, desk.connection),
+                    noting(book, desk.run, desk.connection),
+                    threaded=False,
                 ),
                 journal=book,
                 run=desk.run,
@@ -203,8 +207,7 @@ def admitted(
         admission.admit_feed(feed_words(bars, store=system.store), strategy)
     return Admitted(
         system, connection, journal, run_name(connection.stage, system.name),
-        replace(setup, cash=account.equity), bars, at, notes,
-        None if chosen.ping_url is None else chosen.ping_url.get_secret_value(),
+        replace(setup, cash=account.equity), bars, at, notes, chosen,
     )  # fmt: skip
 
 
@@ -222,7 +225,8 @@ def started(desk: Admitted, book: Journal) -> Setup:
 @contextmanager
 def beating(desk: Admitted, book: Journal) -> Iterator[Pulse]:
     """Give what gives the run's signs of life; a ping that waits goes out at the end."""
-    ping = None if desk.ping_url is None else Ping(desk.ping_url)
+    address = desk.settings.ping_url
+    ping = None if address is None else Ping(address.get_secret_value())
     connection = desk.connection
     try:
         yield Pulse(
@@ -243,6 +247,16 @@ def alarm(kept: list[tuple[str, str]], book: Journal, run: str, connection: Conn
         book.append(run, Alarm(connection.clock(), rule, words))
 
     return told
+
+
+def noting(book: Journal, run: str, connection: Connection) -> Callable[[str], None]:
+    """Return what takes words that are worth keeping: a stop that is there again, and the like."""
+    return lambda words: note(book, run, connection.clock(), words)
+
+
+def note(book: Journal, run: str, at: datetime, words: str) -> None:
+    """Write words down."""
+    book.append(run, Note(at, words))
 
 
 def _until(bars: Bars, at: datetime) -> Bars:

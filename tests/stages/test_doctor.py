@@ -21,6 +21,8 @@ from iverson.monitoring.record import Note
 from iverson.simulator.server import Simulator
 from iverson.stages.doctor import LEAST_BYTES, Finding, examine_machine
 from iverson.stages.doctor_account import examine_account
+from iverson.stages.doctor_phone import examine_phone
+from tests.monitoring.bot_api import BotApi
 from tests.stages.trading_kit import after_close, checked, exchange, system, use
 
 NOW = datetime(2024, 1, 3, tzinfo=UTC)
@@ -110,6 +112,31 @@ def test_version_that_was_not_tested_is_named(
 
     assert "backtrader is 1.9.78.123, expected ==1.0" in said
     assert "no-such-thing is missing" in said
+
+
+# The phone
+
+
+def test_phone_is_known_and_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    with BotApi() as api:
+        monkeypatch.setenv("IVERSON_TELEGRAM_TOKEN", api.token)
+        monkeypatch.setenv("IVERSON_TELEGRAM_CHAT", str(api.chat))
+        monkeypatch.setenv("IVERSON_TELEGRAM_URL", api.url)
+        well, commands = examine_phone(settings())
+        api.always(unauthorized())
+        refused, _ = examine_phone(settings())
+        assert api.messages == []
+
+    assert (well.state, commands.state, refused.state) == ("well", "not set up", "bad")
+    assert "Ann" in well.said
+    assert mine not in str(refused)
+
+
+def test_without_a_token_it_says_how_to_get_one(chosen: Settings) -> None:
+    (finding,) = examine_phone(chosen)
+
+    assert finding.state == "not set up"
+    assert "@BotFather" in finding.remedy
 
 
 # At the venue
