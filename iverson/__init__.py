@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from iverson.research.news import News
     from iverson.research.several import Use
     from iverson.risk import rules
+    from iverson.risk.capital import CapitalSteps
     from iverson.risk.rules import RiskRule
     from iverson.risk.sizing import RiskSizing
     from iverson.signals.confidence import confidence
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 _HOME = {
     "AlpacaStore": "iverson.execution.alpaca.store",
     "Book": "iverson.book",
+    "CapitalSteps": "iverson.risk.capital",
     "Costs": "iverson.execution.costs",
     "Denial": "iverson.model",
     "EquityBroker": "iverson.execution.equity_broker",
@@ -60,6 +62,7 @@ _HOME = {
 __all__ = [
     "AlpacaStore",
     "Book",
+    "CapitalSteps",
     "Costs",
     "Denial",
     "EquityBroker",

@@ -98,7 +98,8 @@ class Book:
 
     `equity` is cash plus positions at market. `equity_at_previous_close` and `high` (of the last
     30 calendar days of closing equity and now) are corrected for deposits and withdrawals.
-    `pending` holds the approved verdicts whose entry order is still working, by symbol.
+    `pending` holds the approved verdicts whose entry order is still working, by symbol; `risk_cap`
+    is the fraction of equity that one trade may risk at the most, by the capital steps.
     """
 
     at: datetime
@@ -112,6 +113,7 @@ class Book:
     pending: Mapping[str, Verdict] = field(default_factory=lambda: MappingProxyType({}))
     halts: tuple[Halt, ...] = ()
     next_open: datetime | None = None
+    risk_cap: float = math.inf
 
     @property
     def state(self) -> State:

@@ -14,15 +14,17 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from iverson.book import Book, Halt, Position
+from iverson.book import Book, Halt, Position, drawdown
 from iverson.errors import ConfigError
 from iverson.execution.account import Account
 from iverson.execution.bracket import on_grid
 from iverson.execution.ticks import tick_size
 from iverson.market.calendar import new_york
 from iverson.market.moments import Moment, moment
-from iverson.model import Signal, Verdict
+from iverson.model import Signal, Trade, Verdict
+from iverson.monitoring.events import Step
 from iverson.monitoring.record import Record, Release
+from iverson.risk.capital import CapitalSteps, Evidence, weigh
 from iverson.risk.gate import Gate, denied
 
 SignalKey = tuple[str, datetime, str]  # symbol, instant of the bar, side
@@ -34,7 +36,8 @@ class Desk:
     Sessions before `first` are warm-up: nothing trades and nothing is noted; so are bars up to
     `after`, where only a newer one counts. On `last` no entry is made by daily bars, because none
     is left to fill it; `within` sessions there are. `answered` holds the verdicts that an ended
-    process has noted: the same signal gets the same answer, and it is not noted again.
+    process has noted: the same signal gets the same answer, and it is not noted again. `capital`
+    caps what a trade may risk; None leaves that to the sizing.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Desk:
         within: bool = False,
         after: datetime | None = None,
         answered: Mapping[SignalKey, Verdict] | None = None,
+        capital: CapitalSteps | None = None,
     ) -> None:
         self.gate = gate
         self.account = account
@@ -57,9 +61,12 @@ class Desk:
         self.within = within
         self.after = after
         self.answered = answered or {}
+        self.capital = capital
         self.broker: Any = None
         self.now: Moment | None = None
         self._book: Book | None = None
+        self._counted = 0  # values of the record whose trades the account has
+        self._weighed: tuple[tuple[float, ...], Evidence] | None = None
 
     @property
     def open_for_entries(self) -> bool:
@@ -84,6 +91,8 @@ class Desk:
             return False
         for halt, reason in self.account.mark(at, session, self.broker.getvalue()):
             self.record.add(Release(at, session, halt.rule, reason))
+        if self.capital is not None:
+            self._step(self.capital, at, session)
         if self.gate.is_calm(*self.account.numbers):
             return True
         for halt in self.gate.halts(self.book()):
@@ -92,6 +101,36 @@ class Desk:
             self.withdraw_entries()
             self._book = None
         return True
+
+    def count_trades(self) -> None:
+        """Let the account know the trades that were noted since it was last told."""
+        values = self.record.values
+        for value in values[self._counted :]:
+            if isinstance(value, Trade):
+                self.account.closed(value.r_multiple)
+        self._counted = len(values)
+
+    def _step(self, capital: CapitalSteps, at: datetime, session: date) -> None:
+        """Change what a trade may risk, at most once a session, and note it."""
+        self.count_trades()
+        account = self.account
+        change = capital.begin(account.risk_cap)
+        if change is None and account.stepped < session:
+            equity, _, high = account.numbers
+            level = capital.levels.index(account.risk_cap)
+            change = capital.step(level, self._evidence(), drawdown(equity, high))
+        if change is None:
+            return
+        cap = capital.levels[change.level]
+        account.step(cap, session)
+        self.record.add(Step(at, session, change.level, cap, change.reason))
+
+    def _evidence(self) -> Evidence:
+        """Return what the trades since the last step say, worked out once for the same trades."""
+        multiples = self.account.multiples
+        if self._weighed is None or self._weighed[0] is not multiples:
+            self._weighed = (multiples, weigh(multiples))
+        return self._weighed[1]
 
     def book(self) -> Book:
         """Return the account as it stands at this bar, verdicts given a moment ago included."""
@@ -102,6 +141,7 @@ class Desk:
                 positions=self._positions(),
                 pending=self._pending(),
                 next_open=new_york().next_open(self.now.at),
+                risk_cap=math.inf if self.capital is None else self.account.risk_cap,
             )
         return self._book
 

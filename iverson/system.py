@@ -37,6 +37,7 @@ from iverson.research.composition import (
 from iverson.research.days import Day, asked_range
 from iverson.research.failures import refuse_faults
 from iverson.research.several import Use
+from iverson.risk.capital import CapitalSteps
 from iverson.risk.rules import RiskRule, standard
 from iverson.risk.sizing import RiskSizing
 from iverson.stages.verbs import Trades
@@ -70,6 +71,8 @@ class System(Trades):
     clock: what the time is, for the trial ledger (`trials.db` beside the bars).
     universe: when each symbol belonged, beside a list of some of its symbols; those without bars
         are left out, and a note says so.
+    capital: steps by which sizes grow from a small beginning; None leaves sizes to the sizing.
+        Live trading wants them.
     """
 
     strategy: type[Strategy] | Use | Sequence[type[Strategy] | Use]
@@ -87,6 +90,7 @@ class System(Trades):
     columns: Sequence[Columns] = ()
     clock: Callable[[], datetime] = utc_now
     universe: Universe | None = None
+    capital: CapitalSteps | None = None
 
     def __post_init__(self) -> None:
         made, params, own = checked_strategy(self.strategy)
@@ -102,6 +106,8 @@ class System(Trades):
             value = getattr(self, name)
             if not isinstance(value, kind):
                 raise ConfigError(f"{name} is {value!r}; expected iv.{kind.__name__}(...)")
+        if self.capital is not None and not isinstance(self.capital, CapitalSteps):
+            raise ConfigError(f"capital is {self.capital!r}; expected iv.CapitalSteps(...) or None")
         object.__setattr__(self, "params", {**params, **self.params})
         object.__setattr__(self, "columns", checked_columns(self.columns))
         self._setup({})
@@ -346,4 +352,5 @@ class System(Trades):
             through_ticks=self.through_ticks,
             volume_share=self.volume_share,
             universe=self.universe,
+            capital=self.capital,
         )

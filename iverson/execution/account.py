@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The account over time: closing equities, the 30-day high, halts. What makes a `Book` of a broker.
+"""The account over time: closing equities, the 30-day high, halts, steps; it makes the `Book`.
 
 A value object goes in and comes out (`AccountState`), so that a restart, a fold and a wake go on
 with the same memory: cut at any bar, the account goes on as if it had not been cut.
@@ -26,13 +26,18 @@ class AccountState:
 
     `closes` holds the last equity of each session, the current session's included, scaled for
     deposits and withdrawals; `high_since` the first session that counts for the high;
-    `previous_close` the dollars from which the day's result is counted.
+    `previous_close` the dollars from which the day's result is counted. Of the capital steps:
+    `risk_cap` the fraction of equity that one trade may risk (infinite: none was taken yet),
+    `stepped` the session of the last step, `multiples` the R multiples of the trades closed since.
     """
 
     closes: tuple[tuple[date, float], ...] = ()
     halts: tuple[Halt, ...] = ()
     high_since: date = date.min
     previous_close: float | None = None
+    risk_cap: float = math.inf
+    stepped: date = date.min
+    multiples: tuple[float, ...] = ()
 
 
 class Account:
@@ -50,6 +55,8 @@ class Account:
         self._halts = list(state.halts)
         self._high_since = state.high_since
         self._previous_close = state.previous_close
+        self.risk_cap, self.stepped = state.risk_cap, state.stepped
+        self.multiples = state.multiples
         self._history = history
         self._release_after = release_after
         self._session: date | None = None
@@ -60,8 +67,9 @@ class Account:
     def state(self) -> AccountState:
         """What has to be remembered, the current session's equity included."""
         return AccountState(
-            tuple(self._closes), tuple(self._halts), self._high_since, self._previous_close
-        )
+            tuple(self._closes), tuple(self._halts), self._high_since, self._previous_close,
+            self.risk_cap, self.stepped, self.multiples,
+        )  # fmt: skip
 
     def mark(self, at: datetime, session: date, equity: float) -> list[tuple[Halt, str]]:
         """Note the equity at an instant; return the halts that ended, each with the reason why."""
@@ -88,6 +96,15 @@ class Account:
     def add(self, halt: Halt) -> None:
         """Put a halt in force."""
         self._halts.append(halt)
+
+    def closed(self, multiple: float) -> None:
+        """Count a closed trade by its R multiple; one without a planned risk (NaN) says nothing."""
+        if math.isfinite(multiple):
+            self.multiples = (*self.multiples, multiple)
+
+    def step(self, cap: float, session: date) -> None:
+        """Take another cap of what a trade may risk; the count of closed trades begins anew."""
+        self.risk_cap, self.stepped, self.multiples = cap, session, ()
 
     def release(self, rule: str) -> Halt | None:
         """Lift the halt of a rule, as an operator; None when there is none.
@@ -119,6 +136,7 @@ class Account:
         positions: Mapping[str, Position],
         pending: Mapping[str, Verdict],
         next_open: datetime | None,
+        risk_cap: float = math.inf,
     ) -> Book:
         """Return the immutable snapshot that rules and sizing read."""
         assert self.at is not None
@@ -136,6 +154,7 @@ class Account:
             pending=MappingProxyType(dict(pending)),
             halts=tuple(self._halts),
             next_open=next_open,
+            risk_cap=risk_cap,
         )
 
     def _remember(self, session: date, equity: float) -> None:

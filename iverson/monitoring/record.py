@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from iverson.book import Halt
 from iverson.model import Fill, Stage, Trade, Value, Verdict
+from iverson.monitoring.events import Step
 
 Row = TypeVar("Row")
 
@@ -151,6 +152,11 @@ class Record:
     def halts(self) -> list[Halt]:
         """The halts that came into force."""
         return self.of(Halt)
+
+    @property
+    def steps(self) -> list[Step]:
+        """The changes of what one trade may risk."""
+        return self.of(Step)
 
     @property
     def equity(self) -> list[EquityRow]:

@@ -12,6 +12,7 @@ from iverson.book import Halt
 from iverson.errors import DataError
 from iverson.market.feeds import MADE_UP, MADE_UP_BESIDE, is_synthetic
 from iverson.model import CashFlow, Fill, Trade, Verdict
+from iverson.monitoring.events import Step
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import EquityRow, Record, RunRow
 from iverson.monitoring.summary import Summary
@@ -93,6 +94,10 @@ class Report:
             "exits": {reason: {"trades": n, "pnl": pnl} for reason, (n, pnl) in self.exits.items()},
             "costs": self.costs,
             "halts": [halt.reason for halt in self.record.halts],
+            "steps": [
+                {"session": s.session, "level": s.level, "cap": s.cap, "reason": s.reason}
+                for s in self.record.steps
+            ],
         }
 
     def text(self) -> str:
@@ -119,6 +124,11 @@ class Report:
             "costs": [f"{name}: {dollars(paid)}" for name, paid in self.costs.items()],
             "halts": [f"{halt.since:%Y-%m-%d}: {halt.reason}" for halt in self.record.halts],
         }
+        if self.record.steps:
+            chapters["capital steps"] = [
+                f"{step.session}: {step.cap:.2%} of equity a trade; {step.reason}"
+                for step in self.record.steps
+            ]
         for title, rest in chapters.items():
             lines += ["", title, *(f"  {line}" for line in rest or ["none"])]
         return "\n".join(lines)
@@ -139,7 +149,7 @@ def read_report(journal: Journal, *, run: str | None = None) -> Report:
         raise DataError(f"the journal has no run {name!r}; it has {', '.join(names)}")
     values = journal.values(run=name)
     rows = [value for value in values if isinstance(value, RunRow)]
-    kinds = (Verdict, Fill, CashFlow, Trade, Halt, EquityRow)
+    kinds = (Verdict, Fill, CashFlow, Trade, Halt, EquityRow, Step)
     record = Record(values=[value for value in values if isinstance(value, kinds)])
     if not rows:
         raise DataError(f"run {name!r} has lost its settings; see `iverson journal verify`")

@@ -36,6 +36,7 @@ from iverson.monitoring.trades import TradeBuilder
 from iverson.research.failures import blamed, refuse_absent_columns
 from iverson.research.several import Several, combined, hidden, uses_of
 from iverson.research.sweep_lines import plans_of
+from iverson.risk.capital import CapitalSteps
 from iverson.risk.gate import Gate
 from iverson.risk.max_loss import counted_from
 from iverson.risk.rules import RiskRule
@@ -60,6 +61,7 @@ class Setup:
     volume_share: float = 0.10
     reading: Reading = "worst"
     universe: Universe | None = None
+    capital: CapitalSteps | None = None
 
     def __post_init__(self) -> None:
         known = parameters_of(self.strategy)
@@ -232,7 +234,10 @@ def simulate(
     account = Account(opening.state, history=prepared.history, release_after=RELEASE_AFTER)
     gate = Gate(setup.all_rules, setup.sizing)
     within = prepared.interval != DAILY
-    desk = Desk(gate=gate, account=account, record=record, first=first, last=last, within=within)
+    desk = Desk(
+        gate=gate, account=account, record=record, first=first, last=last, within=within,
+        capital=setup.capital,
+    )  # fmt: skip
     broker = EquityBroker(
         cash=opening.cash,
         costs=setup.costs,
@@ -255,6 +260,8 @@ def simulate(
     cerebro.addstrategy(setup.strategy, desk=desk, **setup.params)
     with blamed(setup.strategy, setup.params):
         cerebro.run()
+    if setup.capital is not None:
+        desk.count_trades()  # those that ended with the run count in the next one
 
     marks = record.equity
     sessions = np.array([row.session for row in marks], dtype="datetime64[D]")

@@ -104,6 +104,7 @@ def run_row(
             "feed": passport.feed,
             **({"columns": passport.columns} if passport.columns else {}),
             **({"universe": repr(setup.universe)} if setup.universe else {}),
+            **({"capital": repr(setup.capital)} if setup.capital else {}),
         },
         symbols=passport.symbols,
         data_digest=passport.digest,

@@ -158,6 +158,8 @@ def _settings(result: WalkForward) -> Iterator[tuple[str, str]]:
     if setup.universe is not None:
         yield "universe", repr(setup.universe)
     yield "sizing", without_addresses(repr(setup.sizing))
+    if setup.capital is not None:
+        yield "capital steps", without_addresses(repr(setup.capital))
     yield "costs", costs_words(setup.costs)
     yield (
         "limit orders",

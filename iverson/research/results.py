@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -152,6 +153,7 @@ def run_table(run: Run) -> str:
         ),
         f"{len(run.denied)} signals denied{by_rule(run.denied['rule'])}",
         *strategy_lines(run),
+        *step_lines(run),
         *(f"  {run.metrics[name]}" for name in HEADLINE),
         *(f"note: {note}" for note in run.notes),
     ]
@@ -174,6 +176,17 @@ def strategy_lines(result: Recorded) -> tuple[str, ...]:
         f"{row['denied']:.0f} of {row['signals']:.0f} signals denied"
         for name, row in table.iterrows()
     )
+
+
+def step_lines(result: Recorded) -> tuple[str, ...]:
+    """Return a line about the capital steps when the system has them."""
+    steps = result.record.steps
+    if result.setup.capital is None or not steps:
+        return ()
+    caps = [step.cap for step in steps]
+    up = sum(high > low for low, high in pairwise(caps))
+    down = len(caps) - 1 - up
+    return (f"capital steps: {up} up, {down} down; a trade may risk {caps[-1]:.2%} at the end",)
 
 
 def by_rule(rules: pd.Series) -> str:

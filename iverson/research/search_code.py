@@ -59,7 +59,10 @@ def _foundation() -> str:
 def _users(setup: Setup) -> dict[str, str]:
     """Return digests of the user's modules and versions of installed ones, by name."""
     strategies = (use.strategy for use in uses_of(setup.strategy))
-    parts = (*strategies, type(setup.sizing), type(setup.costs), *map(type, setup.rules))
+    parts = (
+        *strategies, type(setup.sizing), type(setup.costs), *map(type, setup.rules),
+        *((type(setup.capital),) if setup.capital else ()),
+    )  # fmt: skip
     found: dict[str, str] = {}
     for part in parts:
         for base in part.__mro__:

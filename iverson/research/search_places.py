@@ -174,7 +174,10 @@ def cores() -> int:
 def importable(setup: Setup) -> bool:
     """Whether another process finds these classes by their names."""
     strategies = (use.strategy for use in uses_of(setup.strategy))
-    parts = (*strategies, type(setup.sizing), type(setup.costs), *map(type, setup.rules))
+    parts = (
+        *strategies, type(setup.sizing), type(setup.costs), *map(type, setup.rules),
+        *((type(setup.capital),) if setup.capital else ()),
+    )  # fmt: skip
     return all(
         part.__module__ != "__main__"
         and getattr(sys.modules.get(part.__module__), part.__qualname__, None) is part

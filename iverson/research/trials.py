@@ -160,6 +160,7 @@ def conditions_of(setup: Setup) -> str:
         *setup.rules, setup.sizing, setup.costs,
         setup.cash, setup.through_ticks, setup.volume_share, setup.reading,
         *((setup.universe,) if setup.universe else ()),
+        *((setup.capital,) if setup.capital else ()),
         *((shape,) if (shape := shape_of(setup.strategy)) else ()),
     )  # fmt: skip
     return hashlib.sha256("|".join(map(repr, parts)).encode()).hexdigest()[:24]

@@ -22,7 +22,14 @@ from iverson.monitoring.summary import Summary
 from iverson.monitoring.tables import dollars, measure
 from iverson.research.backtest import Setup
 from iverson.research.ledger import NO_TRIALS, Trials
-from iverson.research.results import HEADLINE, Recorded, by_rule, strategy_lines, titled
+from iverson.research.results import (
+    HEADLINE,
+    Recorded,
+    by_rule,
+    step_lines,
+    strategy_lines,
+    titled,
+)
 from iverson.research.search_space import columns_of
 from iverson.research.walk_forward import (
     FoldResult,
@@ -252,6 +259,7 @@ def walk_table(result: WalkForward) -> str:
         ),
         f"{len(result.denied)} signals denied{by_rule(result.denied['rule'])}",
         *strategy_lines(result),
+        *step_lines(result),
         *(f"  {result.metrics[name]}" for name in HEADLINE),
         f"  efficiency {result.efficiency:.2f}, rank stability {result.rank_stability:.2f}",
         *(f"note: {note}" for note in result.notes),

@@ -16,7 +16,7 @@ from iverson.book import Book, Halt
 from iverson.errors import ConfigError
 from iverson.model import Denial, Signal, Verdict
 from iverson.risk.rules import DailyLossHalt, DrawdownHalt, RiskRule
-from iverson.risk.sizing import RiskSizing, Sized
+from iverson.risk.sizing import RiskSizing, Sized, capped
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Gate:
 
     def _sized(self, signal: Signal, book: Book) -> Verdict:
         try:
-            sized = self.sizing.size(signal, book)
+            sized = capped(self.sizing.size(signal, book), signal, book)  # one's own is held to it
         except Exception as error:  # noqa: BLE001 (a size that cannot be told is no size)
             return denied(signal, "size", f"the sizing failed: {error!r}", alert=True)
         if not sized.size >= 1:

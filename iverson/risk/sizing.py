@@ -43,7 +43,8 @@ class RiskSizing:
 
     size = floor(min(E r / d, notional E / p, buying power / p, volume V))
     E equity, r the risk fraction of the confidence, d the stop distance in dollars a share, p the
-    limit price, V the mean daily volume of the last `volume_sessions` sessions in shares.
+    limit price, V the mean daily volume of the last `volume_sessions` sessions in shares. With
+    capital steps r is at most the cap of the level reached (the bound "capital step").
 
     Parameters
     ----------
@@ -92,4 +93,13 @@ class RiskSizing:
             Sized(shares(limit, per_share), bound, limit, per_share)
             for bound, limit, per_share in bounds
         ]
-        return min(candidates, key=lambda candidate: candidate.size)
+        return capped(min(candidates, key=lambda candidate: candidate.size), signal, book)
+
+
+def capped(sized: Sized, signal: Signal, book: Book) -> Sized:
+    """Cut a size down to what one trade may risk by the capital steps; the bound then says so."""
+    if math.isinf(book.risk_cap):
+        return sized
+    limit, per_share = book.equity * book.risk_cap, signal.risk_per_share
+    most = shares(limit, per_share)
+    return Sized(most, "capital step", limit, per_share) if sized.size > most else sized

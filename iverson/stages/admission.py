@@ -19,6 +19,7 @@ from iverson.execution.alpaca.states import Standing
 from iverson.market.calendar import Calendar
 from iverson.market.feeds import admit, serves
 from iverson.research.checked import passed
+from iverson.risk.capital import CapitalSteps
 from iverson.stages.token import Binding, refuse_without_token
 from iverson.strategy import Strategy
 
@@ -87,10 +88,11 @@ def admit_live(
     *,
     typed: str | None,
     max_loss: float | None,
+    capital: CapitalSteps | None,
     journal: Path | str,
     bound: Binding,
 ) -> None:
-    """Refuse live trading without the account's number, a maximum loss and a go-live token."""
+    """Refuse live trading without the account's number, a maximum loss, steps and a token."""
     if not typed or typed.strip() != account.number:
         said = f"{typed!r} was given" if typed else "none was given"
         raise Refused(
@@ -106,6 +108,11 @@ def admit_live(
         raise Refused(
             f"a maximum loss of ${max_loss:,.2f} is all of the account's ${account.equity:,.2f}; "
             "give less"
+        )
+    if capital is None:
+        raise Refused(
+            "live trading begins small: add capital=iv.CapitalSteps() to the system, and trade it "
+            "on paper like that first"
         )
     refuse_without_token(journal, bound)
 

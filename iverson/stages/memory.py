@@ -6,6 +6,7 @@ Nothing is kept anywhere else, so a restart, a second start and a wake see the s
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from iverson.execution.reconcile import Written, unbooked
 from iverson.execution.shares import shares_of
 from iverson.market.calendar import new_york
 from iverson.model import Answer, CashFlow, Execution, Fill, Intent, OrderEvent, Trade, Verdict
+from iverson.monitoring.events import Step
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import EquityRow, Record, Release, RunRow
 from iverson.monitoring.trades import TradeBuilder
@@ -76,6 +78,8 @@ def remember(journal: Journal, run: str, *, after: date) -> Memory:
     began: datetime | None = None
     since, decided = date.min, None
     closes: dict[date, float] = {}
+    cap, stepped = math.inf, date.min
+    multiples: list[float] = []
     for value in values:
         if isinstance(value, Verdict):
             answered[value.signal.symbol, value.signal.at, value.signal.side] = value
@@ -96,6 +100,10 @@ def remember(journal: Journal, run: str, *, after: date) -> Memory:
         elif isinstance(value, Release):
             halts.pop(value.rule, None)
             since = max(since, value.session)
+        elif isinstance(value, Trade):
+            multiples += [value.r_multiple] if math.isfinite(value.r_multiple) else []
+        elif isinstance(value, Step):
+            cap, stepped, multiples = value.cap, value.session, []
         elif isinstance(value, EquityRow):
             closes[value.session] = value.equity
             decided = value.at
@@ -118,6 +126,9 @@ def remember(journal: Journal, run: str, *, after: date) -> Memory:
             halts=tuple(halts.values()),
             high_since=since,
             previous_close=closes[max(before)] if before else None,
+            risk_cap=cap,
+            stepped=stepped,
+            multiples=tuple(multiples),
         ),
         written=Written(
             intents=[one for one in intents if one.key in open_keys],

@@ -119,6 +119,7 @@ def _stream(
         within=True,
         after=max(newest, memory.decided or newest),
         answered=memory.answered,
+        capital=setup.capital,
     )
     broker = alpaca.getbroker()
     broker.desk, desk.broker = desk, broker

@@ -52,6 +52,7 @@ def binding(setup: Setup, symbols: tuple[str, ...], interval: str, *, account: s
         "parameters": {name: repr(plain(value)) for name, value in given.items()},
         "rules": [repr(rule) for rule in setup.rules],
         "sizing": repr(setup.sizing),
+        "capital": repr(setup.capital),
         "universe": repr(setup.universe),
         "symbols": list(symbols),
         "interval": interval,

@@ -193,15 +193,16 @@ def admitted(
     if connection.stage is Stage.LIVE:
         bound = binding(setup, system.symbols, system.interval, account=account.number)
         admission.admit_live(
-            account, typed=asked.account, max_loss=asked.max_loss, journal=journal, bound=bound
-        )
+            account, typed=asked.account, max_loss=asked.max_loss, capital=setup.capital,
+            journal=journal, bound=bound,
+        )  # fmt: skip
     if asked.max_loss is not None:
         agreed: Any = MaxLoss
         setup = replace(setup, rules=(agreed(limit_usd=asked.max_loss), *setup.rules))
     at = at or now
     if at > now + timedelta(seconds=1):
         raise ConfigError(f"at is {at}, which is still to come; leave it out to wake now")
-    notes = refresh(system, connection, now=at)
+    notes = (*_small(connection.stage, setup), *refresh(system, connection, now=at))
     bars = {symbol: _until(one, at) for symbol, one in system.load().items()}
     if not connection.on_loopback:
         admission.admit_feed(feed_words(bars, store=system.store), strategy)
@@ -257,6 +258,14 @@ def noting(book: Journal, run: str, connection: Connection) -> Callable[[str], N
 def note(book: Journal, run: str, at: datetime, words: str) -> None:
     """Write words down."""
     book.append(run, Note(at, words))
+
+
+def _small(stage: Stage, setup: Setup) -> tuple[str, ...]:
+    """Say on paper what live trading will refuse, while there is time to try it."""
+    if stage is not Stage.PAPER or setup.capital is not None:
+        return ()
+    words = "without capital steps sizes begin at their full risk, and live trading refuses the"
+    return (f"{words} system; add capital=iv.CapitalSteps() to it",)
 
 
 def _until(bars: Bars, at: datetime) -> Bars:

@@ -105,6 +105,7 @@ def _wake(
         within=in_time and prepared.interval != DAILY,
         after=at - timedelta(microseconds=1),
         answered=memory.answered,
+        capital=setup.capital,
     )
     broker = alpaca.getbroker(linger_seconds=LINGER_SECONDS)
     broker.desk = desk

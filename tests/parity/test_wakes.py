@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The same strategy, the same decisions: a backtest against wakes on the exchange on loopback.
 
-Three months of the bundled sample for each daily strategy, two wakes a session, frictions off on
-both sides: every verdict and every fill is the same, and the account to the cent.
+Three months of the bundled sample for each daily strategy, and four with capital steps, two wakes a
+session, frictions off on both sides: every verdict, every fill and every step is the same, and the
+account to the cent.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 
 import iverson as iv
@@ -42,6 +44,7 @@ class Case:
     """One strategy both ways, over three months in which it trades."""
 
     last: date
+    capital: iv.CapitalSteps | None
     backtest: Outcome
     rehearsal: Rehearsal
 
@@ -64,6 +67,22 @@ def news() -> tuple[Setup, Mapping[str, Bars], date, date]:
     return setup, bars, date(2008, 7, 1), date(2008, 9, 30)
 
 
+def steps() -> tuple[Setup, Mapping[str, Bars], date, date]:
+    """With capital steps so small that they go up and down within the period."""
+    capital = iv.CapitalSteps(levels=(0.004, 0.006, 0.008), trades=5, drawdown=0.012)
+    setup = replace(setup_of(RsiReversion, oversold=50), capital=capital)
+    return setup, on_cents(sample.load()), date(2010, 7, 1), date(2010, 10, 29)
+
+
+def on_cents(series: Mapping[str, Bars]) -> dict[str, Bars]:
+    """Some prices of the sample have fractions of a cent, which only one of two sides rounds."""
+    names = ("open", "high", "low", "close")
+    return {
+        symbol: replace(bars, **{name: np.round(getattr(bars, name), 2) for name in names})
+        for symbol, bars in series.items()
+    }
+
+
 def setup_of(strategy: type[iv.Strategy], **params: Any) -> Setup:
     """With parameters by which it trades often."""
     return Setup(
@@ -76,11 +95,12 @@ def setup_of(strategy: type[iv.Strategy], **params: Any) -> Setup:
     )
 
 
-@pytest.fixture(scope="module", params=[rsi, news], ids=["rsi", "news"])
+@pytest.fixture(scope="module", params=[rsi, news, steps], ids=["rsi", "news", "steps"])
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     setup, bars, first, last = request.param()
     return Case(
         last=last,
+        capital=setup.capital,
         backtest=simulate(setup, Prepared.of(bars), first=first, last=last, at_end="carry"),
         rehearsal=rehearse_daily(
             setup,
@@ -134,6 +154,21 @@ def test_every_trade_is_the_same(case: Case) -> None:
 
     made, expected = case.noted("trade"), case.backtest.record.trades
     assert sorted(map(told, made)) == sorted(map(told, expected))
+
+
+def test_every_step_is_the_same(case: Case) -> None:
+    made, expected = case.noted("step"), case.backtest.record.steps
+
+    assert [(one.session, one.level, one.cap) for one in made] == [
+        (one.session, one.level, one.cap) for one in expected
+    ]
+    assert [one.at for one in made] == [one.at for one in expected]
+    if case.capital is None:
+        assert made == []
+    else:
+        assert [one.level for one in made] == [0, 1, 0]
+        bounds = {one.rule for one in case.noted("verdict") if one.approved}
+        assert "capital step" in bounds
 
 
 def test_one_order_a_decision_and_nothing_alarming(case: Case) -> None:

@@ -16,6 +16,7 @@ from iverson.execution.alpaca.states import Standing, standing
 from iverson.market.calendar import new_york
 from iverson.research.backtest import Setup
 from iverson.risk import rules
+from iverson.risk.capital import CapitalSteps
 from iverson.stages import admission
 from iverson.stages.token import Binding, binding, token_path, write_token
 from strategies.opening_range import OpeningRangeBreakout
@@ -23,7 +24,8 @@ from strategies.rsi_reversion import RsiReversion
 
 NOW = datetime(2024, 11, 27, 15, 0, tzinfo=UTC)
 ACCOUNT = Standing("123456789", 10_000.0, 10_000.0, 20_000.0, "ACTIVE", shorting=True)
-SETUP = Setup(RsiReversion, tuple(rules.standard()))
+STEPS = CapitalSteps()
+SETUP = Setup(RsiReversion, tuple(rules.standard()), capital=STEPS)
 SYMBOLS, INTERVAL, MAX_LOSS = ("AAPL", "IBM"), "1d", 500.0
 OPEN, CLOSE, HALF = "09:30", "16:00", "13:00"
 
@@ -33,7 +35,10 @@ def bound(setup: Setup = SETUP, account: str = ACCOUNT.number) -> Binding:
 
 
 def ask_live(folder: Path, **more: Any) -> None:
-    given = dict(typed=ACCOUNT.number, max_loss=MAX_LOSS, journal=folder / "j.db", bound=bound())
+    given = dict(
+        typed=ACCOUNT.number, max_loss=MAX_LOSS, capital=STEPS, journal=folder / "j.db",
+        bound=bound(),
+    )  # fmt: skip
     admission.admit_live(ACCOUNT, **(given | more))
 
 
@@ -109,6 +114,13 @@ def test_live_refuses_without_a_maximum_loss_below_the_account(
         ask_live(tmp_path, max_loss=max_loss)
 
 
+def test_live_refuses_without_capital_steps(tmp_path: Path) -> None:
+    write_token(tmp_path / "j.db", bound(), at=NOW)
+
+    with pytest.raises(Refused, match=r"begins small: add capital=iv\.CapitalSteps\(\)"):
+        ask_live(tmp_path, capital=None)
+
+
 def test_live_is_admitted_with_number_loss_and_token(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"has no go-live token .* pass `iverson checklist`"):
         ask_live(tmp_path)
@@ -123,6 +135,7 @@ def test_live_is_admitted_with_number_loss_and_token(tmp_path: Path) -> None:
         (bound(account="1"), "account"),
         (bound(replace(SETUP, params={"period": 9})), "configuration"),
         (bound(replace(SETUP, rules=())), "configuration"),
+        (bound(replace(SETUP, capital=CapitalSteps(trades=20))), "configuration"),
         (replace(bound(), source="0" * 64), "source"),
     ],
 )

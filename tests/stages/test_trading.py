@@ -21,6 +21,7 @@ from iverson.execution.alpaca.venue import Venue
 from iverson.market.calendar import new_york
 from iverson.model import Stage
 from iverson.monitoring.journal import Journal
+from iverson.risk.capital import CapitalSteps
 from iverson.risk.max_loss import MaxLoss
 from iverson.simulator.server import Simulator
 from iverson.stages.connection import Connection
@@ -179,17 +180,20 @@ def real_account(venue: Simulator) -> Iterator[Connection]:
     rest.close()
 
 
-def test_live_asks_for_number_loss_and_token_and_puts_the_loss_before_all_rules(
+def test_live_asks_for_number_loss_steps_and_token_and_puts_the_loss_before_all_rules(
     made: System, venue: Simulator, tmp_path: Path
 ) -> None:
     number, limit = venue.ledger["account"]["account_number"], 500.0
-    traded, journal = made._traded(), tmp_path / "iverson.db"
+    small = replace(made, capital=CapitalSteps())
+    traded, journal = small._traded(), tmp_path / "iverson.db"
     asked = Asked(Stage.LIVE, journal, number, limit)
     with real_account(venue) as connection:
         with pytest.raises(Refused, match="needs the number of the account"):
             admitted(traded, replace(asked, account=None), settings(), connection)
         with pytest.raises(Refused, match="needs a maximum loss"):
             admitted(traded, replace(asked, max_loss=None), settings(), connection)
+        with pytest.raises(Refused, match="live trading begins small"):
+            admitted(made._traded(), asked, settings(), connection)
         with pytest.raises(Refused, match="has no go-live token"):
             admitted(traded, asked, settings(), connection)
 
@@ -203,6 +207,18 @@ def test_live_asks_for_number_loss_and_token_and_puts_the_loss_before_all_rules(
     assert first.p.start == float(venue.ledger["account"]["equity"])
     assert tuple(others) == tuple(traded.setup.rules)
     assert desk.run == "live-RsiReversion"
+
+
+@pytest.mark.parametrize(("capital", "noted"), [(None, 1), (CapitalSteps(), 0)])
+def test_paper_notes_that_live_trading_begins_small(
+    made: System, venue: Simulator, capital: CapitalSteps | None, noted: int
+) -> None:
+    with real_account(venue) as connection:
+        paper = replace(connection, stage=Stage.PAPER)
+        traded = replace(made, capital=capital)._traded()
+        desk = admitted(traded, Asked(Stage.PAPER), settings(), paper)
+
+    assert [("add capital=iv.CapitalSteps()" in note) for note in desk.notes] == [True] * noted
 
 
 def test_clock_of_this_machine_is_compared_with_the_venues(
