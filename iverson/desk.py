@@ -9,7 +9,7 @@ what is plugged in here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -34,7 +34,8 @@ class Desk:
     Sessions before `first` are warm-up: nothing trades and nothing is noted; so are bars up to
     `after`, where only a newer one counts. On `last` no entry is made by daily bars, because none
     is left to fill it; `within` sessions there are. `answered` holds the verdicts that an ended
-    process has noted: the same signal gets the same answer, and it is not noted again.
+    process has noted: the same signal gets the same answer, and it is not noted again. `others`
+    gives the halts and releases that other processes have written down since the last time.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Desk:
         within: bool = False,
         after: datetime | None = None,
         answered: Mapping[SignalKey, Verdict] | None = None,
+        others: Callable[[], Iterable[Halt | Release]] | None = None,
     ) -> None:
         self.gate = gate
         self.account = account
@@ -57,6 +59,7 @@ class Desk:
         self.within = within
         self.after = after
         self.answered = answered or {}
+        self.others = others
         self.broker: Any = None
         self.now: Moment | None = None
         self._book: Book | None = None
@@ -82,6 +85,7 @@ class Desk:
         at, session, _ = self.now
         if session < self.first or (self.after is not None and at <= self.after):
             return False
+        self.listen()
         for halt, reason in self.account.mark(at, session, self.broker.getvalue()):
             self.record.add(Release(at, session, halt.rule, reason))
         if self.gate.is_calm(*self.account.numbers):
@@ -92,6 +96,18 @@ class Desk:
             self.withdraw_entries()
             self._book = None
         return True
+
+    def listen(self) -> None:
+        """Take in what other processes have halted and released; they have noted it."""
+        if self.others is None:
+            return
+        for word in self.others():
+            self._book = None
+            if isinstance(word, Halt):
+                self.account.add(word)
+                self.withdraw_entries()
+            else:
+                self.account.release(word.rule, session=word.session)
 
     def book(self) -> Book:
         """Return the account as it stands at this bar, verdicts given a moment ago included."""
