@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from iverson.model import Value, Verdict
 
 State = Literal["active", "reducing", "halted"]
+OPERATOR = "operator"  # the rule of a halt that a person asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,11 @@ class Halt(Value):
     limit: float = math.nan
     value: float = math.nan
     flatten: bool = False
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it has no end of its own: somebody has to release it."""
+        return self.latched or self.until is None
 
     def in_force(self, at: datetime) -> bool:
         """Whether entries are still refused at this instant."""

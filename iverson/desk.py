@@ -9,7 +9,7 @@ what is plugged in here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -37,7 +37,8 @@ class Desk:
     `after`, where only a newer one counts. On `last` no entry is made by daily bars, because none
     is left to fill it; `within` sessions there are. `answered` holds the verdicts that an ended
     process has noted: the same signal gets the same answer, and it is not noted again. `capital`
-    caps what a trade may risk; None leaves that to the sizing.
+    caps what a trade may risk; None leaves that to the sizing. `others` gives the halts and
+    releases that other processes have written down since the last time.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Desk:
         after: datetime | None = None,
         answered: Mapping[SignalKey, Verdict] | None = None,
         capital: CapitalSteps | None = None,
+        others: Callable[[], Iterable[Halt | Release]] | None = None,
     ) -> None:
         self.gate = gate
         self.account = account
@@ -62,6 +64,7 @@ class Desk:
         self.after = after
         self.answered = answered or {}
         self.capital = capital
+        self.others = others
         self.broker: Any = None
         self.now: Moment | None = None
         self._book: Book | None = None
@@ -89,6 +92,7 @@ class Desk:
         at, session, _ = self.now
         if session < self.first or (self.after is not None and at <= self.after):
             return False
+        self.listen()
         for halt, reason in self.account.mark(at, session, self.broker.getvalue()):
             self.record.add(Release(at, session, halt.rule, reason))
         if self.capital is not None:
@@ -131,6 +135,18 @@ class Desk:
         if self._weighed is None or self._weighed[0] is not multiples:
             self._weighed = (multiples, weigh(multiples))
         return self._weighed[1]
+
+    def listen(self) -> None:
+        """Take in what other processes have halted and released; they have noted it."""
+        if self.others is None:
+            return
+        for word in self.others():
+            self._book = None
+            if isinstance(word, Halt):
+                self.account.add(word)
+                self.withdraw_entries()
+            else:
+                self.account.release(word.rule, session=word.session)
 
     def book(self) -> Book:
         """Return the account as it stands at this bar, verdicts given a moment ago included."""

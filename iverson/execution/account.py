@@ -94,8 +94,8 @@ class Account:
         self._equity += amount
 
     def add(self, halt: Halt) -> None:
-        """Put a halt in force."""
-        self._halts.append(halt)
+        """Put a halt in force, in place of an earlier one of the same rule."""
+        self._halts = [*(one for one in self._halts if one.rule != halt.rule), halt]
 
     def closed(self, multiple: float) -> None:
         """Count a closed trade by its R multiple; one without a planned risk (NaN) says nothing."""
@@ -106,15 +106,18 @@ class Account:
         """Take another cap of what a trade may risk; the count of closed trades begins anew."""
         self.risk_cap, self.stepped, self.multiples = cap, session, ()
 
-    def release(self, rule: str) -> Halt | None:
+    def release(self, rule: str, *, session: date | None = None) -> Halt | None:
         """Lift the halt of a rule, as an operator; None when there is none.
 
-        The high is taken anew from this session, or the same fall would halt again at once.
+        The high is taken anew from a session, or the same fall would halt again at once; default
+        the current one, and without either nothing is lifted.
         """
         halt = next((halt for halt in self._halts if halt.rule == rule), None)
-        if halt is not None and self._session is not None:
+        since = session or self._session
+        if halt is not None and since is not None:
             self._halts.remove(halt)
-            self._high_since = self._session
+            if halt.lasts:
+                self._high_since = max(self._high_since, since)
         return halt
 
     @property
@@ -189,7 +192,7 @@ class Account:
 
     def _served(self, halt: Halt, session: date) -> bool:
         """Whether a halt without an end has lasted `release_after` sessions, by the calendar."""
-        if self._release_after is None or not (halt.latched or halt.until is None):
+        if self._release_after is None or not halt.lasts:
             return False
         calendar = new_york()
         since = calendar.ordinal(calendar.session_of(halt.since))

@@ -35,6 +35,10 @@ class Desk(Protocol):
         """Cancel the entries that wait."""
         ...
 
+    def listen(self) -> None:
+        """Take in what other processes have halted and released."""
+        ...
+
 
 def refusal(broker: Any, group: Group) -> int | None:
     """Return the status that refuses a new group (Rejected, Margin), None to let it in.

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from iverson.book import OPERATOR, Halt
 from iverson.execution.bracket import key_of
 from iverson.execution.decisions import Decision, OpenGroup, Reading, orders_of
 from iverson.model import CashFlow, Execution, Fill, Intent, OrderEvent, Verdict
@@ -28,7 +29,8 @@ class Written:
 
     `verdicts` has the approved ones; `names` the client ids of every intent there ever was, and
     `answered` of those whose answer is known; `told` the orders (decision and leg) whose end is
-    journaled. `flows` are the cash flows and splits since `since`, None when nobody asks for them.
+    journaled. `flows` are the cash flows and splits since `since`, None when nobody asks for them;
+    `halts` those that nobody has ended.
     """
 
     intents: Sequence[Intent] = ()
@@ -39,6 +41,12 @@ class Written:
     told: frozenset[str] = frozenset()
     flows: Sequence[CashFlow] = ()
     since: datetime | None = None
+    halts: Sequence[Halt] = ()
+
+    @property
+    def left_at(self) -> datetime | None:
+        """Since when an operator has everything left, by whatever means; None: nobody has."""
+        return next((one.since for one in self.halts if one.rule == OPERATOR and one.flatten), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +110,15 @@ def reconcile(written: Written, shown: Shown, reading: Reading) -> Reconciled:
             missed += late
         ours = sum(one.held(executions[one.key]) for one in several)
         size = there.pop(symbol, 0.0) if ours or any(one.alive for one in several) else 0.0
-        if abs(ours - size) > NEAR:
-            problems.append(_differs(symbol, ours, size))
-        gone = _gone(ours, size)
+        gone, others = _gone(ours, size), []
         for one in reversed(several):  # what others have left is taken from the newest decision
             by_others = one.left_by_others(executions[one.key], strangers, gone, reading)
             executions[one.key] += by_others
-            missed += by_others
+            others += by_others
             gone -= round(sum(other.size for other in by_others))
+        missed += others
+        if abs(ours - size) > NEAR and not _meant(written.left_at, ours, size, others):
+            problems.append(_differs(symbol, ours, size))
         for one in several:
             group = one.group(executions[one.key], shown.orders, reading)
             if group is not None and gone:
@@ -178,6 +187,18 @@ def _gone(ours: int, there: float) -> int:
     if ours * there <= 0:
         return abs(ours)
     return max(0, abs(ours) - round(abs(there)))
+
+
+def _meant(left_at: datetime | None, ours: int, there: float, others: Sequence[Execution]) -> bool:
+    """Whether an operator has had the shares left that the broker does not show any more."""
+    told = sum(one.size for one in others)
+    return (
+        left_at is not None
+        and abs(ours) - abs(there) <= told + NEAR
+        and ours * there >= 0
+        and abs(there) < abs(ours)
+        and all(one.at >= left_at for one in others)
+    )
 
 
 def _differs(symbol: str, ours: int, there: float) -> str:

@@ -37,10 +37,13 @@ class JournaledRecord(Record):
         super().__init__()
         self._journal = journal
         self._run = run
+        self.own: set[int] = set()  # rows of halts and releases
 
     def add(self, value: Any) -> None:
         """Write a value down."""
-        self._journal.append(self._run, value)
+        number = self._journal.append(self._run, value)
+        if isinstance(value, Halt | Release):
+            self.own.add(number)
         super().add(value)
 
 
@@ -98,8 +101,9 @@ def remember(journal: Journal, run: str, *, after: date) -> Memory:
         elif isinstance(value, Halt):
             halts[value.rule] = value
         elif isinstance(value, Release):
-            halts.pop(value.rule, None)
-            since = max(since, value.session)
+            ended = halts.pop(value.rule, None)
+            if ended is not None and ended.lasts:  # one whose time was over changes no high
+                since = max(since, value.session)
         elif isinstance(value, Trade):
             multiples += [value.r_multiple] if math.isfinite(value.r_multiple) else []
         elif isinstance(value, Step):
@@ -139,6 +143,7 @@ def remember(journal: Journal, run: str, *, after: date) -> Memory:
             told=told,
             flows=flows,
             since=began if decided is None else max(began or decided, decided - FLOWS_BEFORE),
+            halts=tuple(halts.values()),
         ),
         builder=builder,
         untold=_untold(made, [value for value in values if isinstance(value, Trade)]),

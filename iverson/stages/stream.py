@@ -33,6 +33,7 @@ from iverson.risk.gate import Gate
 from iverson.stages.late import Late
 from iverson.stages.lock import account_lock
 from iverson.stages.memory import JournaledRecord, remember
+from iverson.stages.overheard import Others, heed
 from iverson.stages.wake import StoreMaker
 
 
@@ -97,8 +98,9 @@ def _stream(
 ) -> Streamed:
     calendar = new_york()
     session = calendar.session_of(now)
-    memory = remember(journal, run, after=session)
     record = JournaledRecord(journal, run)
+    others = Others(journal, run, record, after=journal.head.seq)
+    memory = remember(journal, run, after=session)
 
     def note(value: Any) -> None:
         journal.append(run, value)
@@ -121,6 +123,7 @@ def _stream(
         answered=memory.answered,
         capital=setup.capital,
     )
+    heed(desk, alpaca, others, journal, run)
     broker = alpaca.getbroker()
     broker.desk, desk.broker = desk, broker
     alpaca.late = Late(memory, record, desk.account, alpaca.costs)
@@ -143,6 +146,7 @@ def _stream(
             ),
             name=symbol,
         )
+    others.left = cerebro.runstop  # who had it all left sees to it, and one process acts at a time
     since = number_of(desk.after) if desk.after else float("-inf")
     cerebro.addanalyzer(Recorder, record=record, builder=memory.builder, since=since + 1e-9)
     cerebro.addstrategy(setup.strategy, desk=desk, **setup.params)

@@ -30,6 +30,7 @@ from iverson.risk.gate import Gate
 from iverson.stages.late import Late
 from iverson.stages.lock import account_lock
 from iverson.stages.memory import JournaledRecord, remember
+from iverson.stages.overheard import Others, heed
 
 LINGER_SECONDS = 120.0  # for what is under way when everything is decided
 
@@ -78,8 +79,9 @@ def _wake(
     journal: Journal,
     run: str,
 ) -> Woke:
-    memory = remember(journal, run, after=session)
     record = JournaledRecord(journal, run)
+    others = Others(journal, run, record, after=journal.head.seq)
+    memory = remember(journal, run, after=session)
 
     def note(value: Any) -> None:
         journal.append(run, value)
@@ -107,6 +109,7 @@ def _wake(
         answered=memory.answered,
         capital=setup.capital,
     )
+    heed(desk, alpaca, others, journal, run)
     broker = alpaca.getbroker(linger_seconds=LINGER_SECONDS)
     broker.desk = desk
     broker.carried_from = number_of(at)

@@ -15,7 +15,7 @@ from typing import Any
 
 import backtrader as bt
 
-from iverson.errors import ConfigError
+from iverson.errors import ConfigError, Refused
 from iverson.execution.alpaca import adoption, sending
 from iverson.execution.alpaca.exits import Exits
 from iverson.execution.alpaca.hearing import HearingBroker
@@ -87,6 +87,8 @@ class AlpacaBroker(HearingBroker):
         """Book what the venue has said since the last time, then see to what is due."""
         store = self.p.store
         self._now = number_of(store.clock())
+        if self.desk is not None:
+            self.desk.listen()
         if adoption.adopt_ready(self) and self.desk is not None and self._halted():
             self.desk.withdraw_entries()
         store.worker.drain()
@@ -165,7 +167,12 @@ class AlpacaBroker(HearingBroker):
         self.tracking.add(Tracked(group, entry, "entry", name, abs(entry.created.size)))
         until = bt.num2date(entry.valid).replace(tzinfo=UTC) if entry.valid else None
         intent = replace(self.intent_for(group, "entry", 1, body), valid_until=until)
-        if not self.p.store.intend(intent):
+        try:
+            fresh = self.p.store.intend(intent, opens=not group.reduces)
+        except Refused as refused:  # halted a moment ago, by somebody else
+            self.refuse(group, bt.Order.Rejected, str(refused))
+            return
+        if not fresh:
             self._forget(group)  # an ended process has sent it: what became of it was taken over
             return
         self._place(intent, lambda placed: self._answered(group, placed))

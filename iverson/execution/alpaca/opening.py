@@ -87,8 +87,9 @@ class TakingOver:
     def _settle_doubts(self) -> Iterator[str]:
         """Find out what became of intents whose answer nobody wrote down.
 
-        An entry that never arrived is sent now, under its name, while its moment lasts. An exit is
-        not: what has to be protected or left now follows from the position as it is.
+        An entry that never arrived is sent now, under its name, while its moment lasts and nothing
+        is halted. An exit is not: what has to be protected or left now follows from the position as
+        it is.
         """
         placing = Placing(self.venue.caller, self.clock, self.pause)
         for intent in self.written.intents:
@@ -110,7 +111,8 @@ class TakingOver:
         found = self.venue.order_named(intent.name)
         if found is not None:
             return Placed("accepted", "found at a later start", 0, found)
-        if intent.leg == "entry" and self.clock() <= sendable_until(intent.at):
+        halted = any(halt.in_force(self.clock()) for halt in self.written.halts)
+        if intent.leg == "entry" and not halted and self.clock() <= sendable_until(intent.at):
             return self.venue.place(intent, seen_before=True)
         looked = placing.look(intent.name)
         if isinstance(looked, OrderState):

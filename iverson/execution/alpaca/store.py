@@ -91,6 +91,7 @@ class AlpacaStore:
         self.worker: Worker = Threaded() if threaded else Inline()
         self.written = written or Written()
         self.note = note or _nowhere
+        self.note_entry = self.note  # of what opens a position; may raise `Refused` instead
         self.alarm = alarm or _nowhere_at_all
         self.told = told or _nowhere
         self.costs = costs or Costs.none()
@@ -142,11 +143,14 @@ class AlpacaStore:
             at=at, leg=leg, attempt=attempt,
         )  # fmt: skip
 
-    def intend(self, intent: Intent) -> bool:
-        """Write an intent down; False when this decision was written down before."""
+    def intend(self, intent: Intent, *, opens: bool = False) -> bool:
+        """Write an intent down; False when this decision was written down before.
+
+        `Refused` when it `opens` a position and a halt was written down meanwhile.
+        """
         if intent.name in self._names:
             return False
-        self.note(intent)
+        (self.note_entry if opens else self.note)(intent)
         self._names.add(intent.name)
         self._attempts[intent.key, intent.leg] = intent.attempt
         return True
