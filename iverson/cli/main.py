@@ -28,6 +28,7 @@ from iverson.cli import (
     parity,
     report,
     simulator,
+    status,
     trading,
     walk_forward,
     watch,
@@ -54,6 +55,7 @@ app.command("live")(trading.live)
 app.command("kill")(kill.kill)
 app.command("alerts")(alerts.alerts)
 app.command("parity")(parity.parity)
+app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.command("watch")(watch.watch)
 app.add_typer(journal.app, name="journal")
