@@ -25,7 +25,7 @@ from iverson.research.backtest import Prepared, Setup
 from iverson.risk.max_loss import MaxLoss
 from iverson.stages import admission
 from iverson.stages.connection import Connection, connect
-from iverson.stages.herald import heralded
+from iverson.stages.herald import check, heralded
 from iverson.stages.refreshed import refresh
 from iverson.stages.runs import begin, run_name
 from iverson.stages.seen import Seen
@@ -145,6 +145,7 @@ class Opened:
 
     def __enter__(self) -> Admitted:
         chosen = settings()
+        check(chosen)
         self._connection = connection = connect(chosen, self._asked.stage, self._system.clock)
         try:
             return admitted(self._system, self._asked, chosen, connection, at=self._at)
