@@ -162,7 +162,9 @@ def test_no_token_in_any_log_error_or_repr(
         bot.close()
         shown.append(repr(bot))
 
-    told = [record.getMessage() + str(record.args) + str(record.exc_text) for record in caplog.records]
+    told = [
+        record.getMessage() + str(record.args) + str(record.exc_text) for record in caplog.records
+    ]
     assert any("httpx" in record.name for record in caplog.records)
     captured = capfd.readouterr()
     for words in (*told, *shown, caplog.text, captured.out, captured.err):
