@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Telegram through a Bot API on loopback: what arrives, each way it fails, and no word of a token."""
+"""Telegram through a Bot API on loopback: what arrives, how it fails, and no word of a token."""
 
 from __future__ import annotations
 
