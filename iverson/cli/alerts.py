@@ -66,7 +66,7 @@ def _deliver(chosen: Settings, journal: Path) -> None:
 
     if not journal.exists():
         raise Refused(f"there is no journal at {journal}, so there is nothing to tell")
-    _telegram(chosen).close()
+    _telegram(chosen)
     herald = herald_of(journal, utc_now, chosen)
     try:
         sent = herald.tell(seconds=FLUSH_SECONDS, ending=True, at_once=True)

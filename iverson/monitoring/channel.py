@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import struct
+from collections.abc import Callable
 from typing import Protocol
 
 from iverson.errors import IversonError
@@ -70,6 +71,32 @@ class Log:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+class Later:
+    """A channel that is made when it is first needed: its libraries take half a second to load."""
+
+    def __init__(self, make: Callable[[], Channel]) -> None:
+        self._make = make
+        self._made: Channel | None = None
+
+    def _channel(self) -> Channel:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def send(self, html: str, *, silent: bool = False) -> int:
+        """Send a message."""
+        return self._channel().send(html, silent=silent)
+
+    def photo(self, png: bytes, *, caption: str = "", silent: bool = False) -> int:
+        """Send a picture with a caption."""
+        return self._channel().photo(png, caption=caption, silent=silent)
+
+    def close(self) -> None:
+        """Let go of the connection, if there is one."""
+        if self._made is not None:
+            self._made.close()
 
 
 def picture_fault(png: bytes) -> str | None:

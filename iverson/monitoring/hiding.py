@@ -6,6 +6,8 @@ from __future__ import annotations
 import logging
 from urllib.parse import quote
 
+from iverson.errors import ConfigError
+
 LOGGERS = (
     "telegram.Bot", "telegram.request.HTTPXRequest", "telegram.request.BaseRequest", "httpx",
     "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy",
@@ -19,6 +21,14 @@ def hide(token: str) -> None:
     _HIDING.tokens.add(token)
     for name in LOGGERS:
         logging.getLogger(name).addFilter(_HIDING)  # adds it once
+
+
+def check_token(token: str) -> None:
+    """Raise `ConfigError` for what is no token, without showing it."""
+    if not token.strip() or any(letter.isspace() or letter == "/" for letter in token):
+        raise ConfigError(
+            "the Telegram token is none; expected what BotFather gave, as 123456:ABC-DEF"
+        )
 
 
 def without(words: str, token: str) -> str:

@@ -31,9 +31,8 @@ from telegram.error import (
 )
 from telegram.request import HTTPXRequest
 
-from iverson.errors import ConfigError
 from iverson.monitoring.channel import Undelivered, picture_fault
-from iverson.monitoring.hiding import hide, without
+from iverson.monitoring.hiding import check_token, hide, without
 from iverson.monitoring.message import CAPTION_LIMIT, plain, split
 
 PACE_SECONDS = 1.0  # between two messages to one chat
@@ -85,10 +84,7 @@ class Telegram:
         timeout_seconds: float = 10,
         pace_seconds: float = PACE_SECONDS,
     ) -> None:
-        if not token.strip() or any(letter.isspace() or letter == "/" for letter in token):
-            raise ConfigError(
-                "the Telegram token is none; expected what BotFather gave, as 123456:ABC-DEF"
-            )
+        check_token(token)
         self.chat = chat
         self._token, self._url = token, url.rstrip("/")
         self._timeout, self._pace = timeout_seconds, pace_seconds

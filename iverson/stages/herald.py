@@ -19,7 +19,8 @@ from pathlib import Path
 from iverson.config import Settings
 from iverson.errors import ConfigError, IversonError
 from iverson.monitoring.alerts import Alert, Alerts, Way, ways
-from iverson.monitoring.channel import Channel, Log, Undelivered
+from iverson.monitoring.channel import Channel, Later, Log, Undelivered
+from iverson.monitoring.hiding import check_token
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.kinds import Kind
 from iverson.monitoring.message import plain
@@ -242,32 +243,45 @@ def herald_of(journal: Path, clock: Callable[[], datetime], chosen: Settings) ->
     """
     from iverson.stages.trade_picture import picture_of
 
+    check(chosen)
+    return Herald(
+        journal,
+        channel=channel_of(chosen),
+        clock=clock,
+        chosen=chosen.alerts,
+        picture=None if chosen.telegram_token is None else picture_of,
+    )
+
+
+def check(chosen: Settings) -> None:
+    """Raise `ConfigError` for settings that no herald could be made of."""
     ways(chosen.alerts)
-    channel = channel_of(chosen)
-    try:
-        return Herald(
-            journal, channel=channel, clock=clock, chosen=chosen.alerts, picture=picture_of
+    token, chat = chosen.telegram_token, chosen.telegram_chat
+    if (token is None) != (chat is None):
+        missing = "TOKEN" if token is None else "CHAT"
+        raise ConfigError(
+            f"alerts by Telegram need a token and a chat; set IVERSON_TELEGRAM_{missing} too"
         )
-    except BaseException:
-        channel.close()
-        raise
+    if token is not None:
+        check_token(token.get_secret_value())
 
 
 def channel_of(chosen: Settings) -> Channel:
     """Return the bot of the settings, or the log when there is none."""
-    if chosen.telegram_token is None and chosen.telegram_chat is None:
+    check(chosen)
+    token, chat = chosen.telegram_token, chosen.telegram_chat
+    if token is None or chat is None:
         return Log()
-    if chosen.telegram_token is None or chosen.telegram_chat is None:
-        missing = "TOKEN" if chosen.telegram_token is None else "CHAT"
-        raise ConfigError(
-            f"alerts by Telegram need a token and a chat; set IVERSON_TELEGRAM_{missing} too"
-        )
-    from iverson.monitoring.telegram import Telegram
 
-    return Telegram(
-        chosen.telegram_token.get_secret_value(), chat=chosen.telegram_chat,
-        url=chosen.telegram_url, timeout_seconds=TIMEOUT_SECONDS,
-    )  # fmt: skip
+    def make() -> Channel:
+        from iverson.monitoring.telegram import Telegram
+
+        return Telegram(
+            token.get_secret_value(), chat=chat, url=chosen.telegram_url,
+            timeout_seconds=TIMEOUT_SECONDS,
+        )  # fmt: skip
+
+    return Later(make)
 
 
 @contextmanager

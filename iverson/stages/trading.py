@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from iverson.config import Settings, settings
-from iverson.errors import ConfigError, StaleBars
+from iverson.errors import ConfigError, IversonError, StaleBars
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
 from iverson.market.source import feed_words
@@ -29,7 +29,8 @@ from iverson.risk.max_loss import MaxLoss
 from iverson.stages import admission
 from iverson.stages.connection import Connection, connect
 from iverson.stages.heartbeat import Pulse, next_wake
-from iverson.stages.herald import heralded
+from iverson.stages.herald import check, heralded
+from iverson.stages.lock import InUse
 from iverson.stages.ping import Ping
 from iverson.stages.refreshed import refresh
 from iverson.stages.runs import begin, run_name
@@ -144,24 +145,50 @@ def wake_once(system: Traded, asked: Asked, *, at: datetime | None = None) -> We
 
 
 class Opened:
-    """A system admitted to trade, for as long as its connection is open."""
+    """A system admitted to trade, for as long as its connection is open.
+
+    When a run that has begun before cannot go on, or ends by an error, nobody may be there to see
+    it: that is written down as an alarm, and told.
+    """
 
     def __init__(self, system: Traded, asked: Asked, *, at: datetime | None = None) -> None:
         self._system, self._asked, self._at = system, asked, at
+        self._chosen = settings()
+        self._stage = asked.stage
         self._connection: Connection | None = None
 
     def __enter__(self) -> Admitted:
-        chosen = settings()
-        self._connection = connection = connect(chosen, self._asked.stage, self._system.clock)
+        check(self._chosen)
         try:
-            return admitted(self._system, self._asked, chosen, connection, at=self._at)
-        except BaseException:
-            connection.close()
+            self._connection = connect(self._chosen, self._asked.stage, self._system.clock)
+            self._stage = self._connection.stage
+            return admitted(self._system, self._asked, self._chosen, self._connection, at=self._at)
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
             raise
 
-    def __exit__(self, *error: object) -> None:
-        if self._connection is not None:
-            self._connection.close()
+    def __exit__(self, kind: type[BaseException] | None, error: Any, trace: Any) -> None:
+        try:
+            if isinstance(error, Exception) and not isinstance(error, InUse):
+                self._tell(error)
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+
+    def _tell(self, error: Exception) -> None:
+        own = isinstance(error, IversonError)
+        words = str(error) if own else f"{type(error).__name__}, which its traceback explains"
+        journal = Path(self._asked.journal or self._chosen.journal)
+        run, clock = run_name(self._stage, self._system.name), self._system.clock
+        with suppress(IversonError, OSError):
+            if not journal.exists():
+                return
+            with Journal(journal) as book:
+                if not book.values("run", run=run):
+                    return
+                book.append(run, Alarm(clock(), "run", f"it ended, and trades no more: {words}"))
+            with heralded(journal, clock, self._chosen, threaded=False):
+                pass
 
 
 def admitted(
