@@ -12,8 +12,10 @@ import re
 import sys
 import threading
 import traceback
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 SHOWN = "****"
 SHORTEST = 6  # a shorter value would black out half of every text
@@ -27,9 +29,9 @@ _known: set[str] = set()
 
 
 def hide(secret: str) -> None:
-    """Keep an exact value out of everything that is redacted from now on."""
+    """Keep an exact value, also as addresses spell it, out of all that is redacted from now on."""
     if len(secret) >= SHORTEST:
-        _known.add(secret)
+        _known.update((secret, quote(secret), quote(secret, safe="")))
 
 
 def redacted(text: str) -> str:
@@ -42,6 +44,12 @@ def redacted(text: str) -> str:
 def redacted_traceback(error: BaseException) -> str:
     """Return an error with its traceback, as Python prints it, without secrets."""
     return redacted("".join(traceback.format_exception(error)))
+
+
+def guard_loggers(names: Iterable[str]) -> None:
+    """Redact what these loggers log, whoever listens to them: for a library that logs secrets."""
+    for name in names:
+        logging.getLogger(name).addFilter(_FILTER)  # adds it once
 
 
 def guard_process() -> None:
@@ -57,6 +65,23 @@ def guard_process() -> None:
     for name in ("httpx", "httpcore", "urllib3", "websockets", "telegram"):
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.level, logging.WARNING))
+
+
+class _Filter(logging.Filter):
+    """Rewrites records on their way through a logger, so that no handler sees a secret."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep the record, without secrets; of an error its last line."""
+        words = record.getMessage()
+        if record.exc_info:
+            words += f" ({record.exc_info[1]!r})"
+        clean = redacted(words)
+        if record.exc_info or clean != words:
+            record.msg, record.args, record.exc_info, record.exc_text = clean, (), None, None
+        return True
+
+
+_FILTER = _Filter()
 
 
 class _Factory:

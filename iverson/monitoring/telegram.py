@@ -32,8 +32,9 @@ from telegram.error import (
 from telegram.request import HTTPXRequest
 
 from iverson.monitoring.channel import Undelivered, picture_fault
-from iverson.monitoring.hiding import check_token, hide, without
+from iverson.monitoring.hiding import check_token, hide
 from iverson.monitoring.message import CAPTION_LIMIT, plain, split
+from iverson.redaction import redacted
 
 PACE_SECONDS = 1.0  # between two messages to one chat
 UNTOLD_WAIT = 30.0  # seconds, when Telegram asks to wait and does not say how long
@@ -86,7 +87,7 @@ class Telegram:
     ) -> None:
         check_token(token)
         self.chat = chat
-        self._token, self._url = token, url.rstrip("/")
+        self._url = url.rstrip("/")
         self._timeout, self._pace = timeout_seconds, pace_seconds
         self._last_sent = float("-inf")
         self._closed = False
@@ -258,7 +259,7 @@ class Telegram:
             return None, self._undelivered(error)
 
     def _undelivered(self, error: Exception) -> Undelivered:
-        words = without(str(error), self._token)
+        words = redacted(str(error))
         words = " ".join(words.split())[:200] or type(error).__name__
         if isinstance(error, _TooMany):
             return Undelivered(

@@ -177,7 +177,7 @@ class Opened:
 
     def _tell(self, error: Exception) -> None:
         own = isinstance(error, IversonError)
-        words = str(error) if own else f"{type(error).__name__}, which its traceback explains"
+        words = redacted(str(error)) if own else f"{type(error).__name__}, see its traceback"
         journal = Path(self._asked.journal or self._chosen.journal)
         run, clock = run_name(self._stage, self._system.name), self._system.clock
         with suppress(IversonError, OSError):
