@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from iverson.model import CashFlow, Fill, OrderEvent, Side, Verdict
 from iverson.monitoring.kinds import Value
+from iverson.monitoring.record import EquityRow
 
 WORKING = ("accepted", "partially filled")
 
@@ -58,6 +59,15 @@ def open_trades(values: Iterable[Value]) -> list[OpenTrade]:
         elif isinstance(value, Verdict) and value.approved:
             held.reasons[value.signal.symbol] = value.signal.reason
     return [held.protected(trade) for _, trade in sorted(held.trades.items())]
+
+
+def open_pnl(values: Sequence[Value]) -> float:
+    """Give what the open trades have made at the last mark, dollars, costs paid included.
+
+    The journal notes what all positions together are worth; 0 before the first mark.
+    """
+    worth = next((row.positions_value for row in reversed(values) if isinstance(row, EquityRow)), 0)
+    return worth + math.fsum(trade.cash for trade in open_trades(values))
 
 
 class _Held:
