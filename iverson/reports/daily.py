@@ -31,7 +31,7 @@ from iverson.monitoring.record import EquityRow, Note
 from iverson.monitoring.replay import CENT_USD
 from iverson.reports.incidents import incidents_section
 from iverson.reports.journaled import Journaled, read, session_named
-from iverson.reports.open_trades import open_pnl
+from iverson.reports.open_trades import open_pnl, open_trades
 from iverson.reports.order_sections import denied_section, entries_section, slippage_section
 from iverson.reports.page import Page, Section
 from iverson.reports.trade_sections import positions_section, trades_section
@@ -112,7 +112,11 @@ def _result(known: Journaled, before: date | None, closed: list[Trade]) -> Secti
     parts = f"realised {signed_money(realised)}, open {signed_money(unrealised - carried)}"
     lines = (
         f"{net}: {parts}",
-        *([f"Open trades stand at {signed_money(unrealised)}"] if unrealised or carried else []),
+        *(
+            [f"Open trades stand at {signed_money(unrealised)}"]
+            if open_trades(known.values)
+            else []
+        ),
         *(
             [f"Without a trade, such as fees: {signed_money(rest)}"]
             if abs(rest) >= CENT_USD

@@ -26,7 +26,6 @@ def write_tearsheet(journal: Journal, path: Path, *, run: str | None = None) -> 
     told = read(journal, run=run)
     title = f"{told.run.strategy}, run {told.name}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         missing = quantstats_page(
             told.returns.rename("this system"),
             path,

@@ -33,12 +33,13 @@ def quantstats_page(
     """Have quantstats write its page; return "" or, in words, why there is none.
 
     `returns` and `benchmark` are fractions by session, named for the legend. What was at `target`
-    before is replaced at once; an `OSError` leaves it as it was.
+    before is replaced at once; an `OSError` leaves it as it was. A missing folder is made.
     """
     if find_spec("quantstats") is None:
         return "quantstats is not installed (`pip install 'iverson[research]'`)"
     if not (returns != 0.0).sum() > 1:
         return "equity never moved, and quantstats cannot describe that"
+    target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=".html")
     os.close(handle)
     try:
