@@ -36,9 +36,7 @@ class Report:
     @property
     def made_up(self) -> str:
         """The sentence to say about data that was made up; "" when none was."""
-        if is_synthetic(self.feed):
-            return MADE_UP
-        return MADE_UP_BESIDE if is_synthetic(str(self.run.parameters.get("columns", ""))) else ""
+        return made_up(self.run)
 
     @property
     def denials(self) -> dict[str, int]:
@@ -141,12 +139,7 @@ def read_report(journal: Journal, *, run: str | None = None) -> Report:
     ------
     DataError: the journal has no run, not this run, or the run noted no equity.
     """
-    names = list(dict.fromkeys(journal.runs()["run"]))
-    if not names:
-        raise DataError("the journal has no run yet; write one with --journal")
-    name = run or names[-1]
-    if name not in names:
-        raise DataError(f"the journal has no run {name!r}; it has {', '.join(names)}")
+    name = run_named(journal, run)
     values = journal.values(run=name)
     rows = [value for value in values if isinstance(value, RunRow)]
     kinds = (Verdict, Fill, CashFlow, Trade, Halt, EquityRow, Step)
@@ -159,6 +152,29 @@ def read_report(journal: Journal, *, run: str | None = None) -> Report:
         )
     settings = rows[-1]
     return Report(name, settings, record, measure(record, settings.cash, seed=settings.seed or 0))
+
+
+def run_named(journal: Journal, run: str | None) -> str:
+    """Return the name of the run to read, the journal's last by default.
+
+    Raises
+    ------
+    DataError: the journal has no run, or not this one.
+    """
+    names = list(dict.fromkeys(journal.runs()["run"]))
+    if not names:
+        raise DataError("the journal has no run yet; write one with --journal")
+    name = run or names[-1]
+    if name not in names:
+        raise DataError(f"the journal has no run {name!r}; it has {', '.join(names)}")
+    return str(name)
+
+
+def made_up(run: RunRow) -> str:
+    """Return the sentence to say about a run's data that was made up; "" when none was."""
+    if is_synthetic(str(run.parameters.get("feed", ""))):
+        return MADE_UP
+    return MADE_UP_BESIDE if is_synthetic(str(run.parameters.get("columns", ""))) else ""
 
 
 def _plain(value: float) -> float | None:
