@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import calendar as months
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+import pandas as pd
+
 from iverson.errors import ConfigError, DataError
 from iverson.market.calendar import new_york
+from iverson.model import Trade
 
 _WEEK = re.compile(r"(\d{4})-?[Ww](\d{1,2})")
 _MONTH = re.compile(r"(\d{4})-(\d{1,2})")
@@ -31,6 +34,16 @@ class Period:
     def sessions(self) -> list[date]:
         """The exchange's sessions, holidays left out."""
         return [day.item() for day in new_york().between(self.first, self.last)]
+
+    def of(self, series: pd.Series) -> pd.Series:
+        """Return the part of a series by session that lies in the period."""
+        index = pd.DatetimeIndex(series.index)
+        inside = (index >= pd.Timestamp(self.first)) & (index <= pd.Timestamp(self.last))
+        return series[inside]
+
+    def closed(self, trades: Iterable[Trade]) -> list[Trade]:
+        """Return the trades that were left in the period."""
+        return [trade for trade in trades if self.first <= trade.exit_session <= self.last]
 
     def noted(self, sessions: Sequence[date]) -> list[date]:
         """Return those of the sessions that lie in the period."""
