@@ -17,11 +17,20 @@ from iverson.market.calendar import NEW_YORK
 from iverson.model import CashFlow
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.kinds import Value, kind_of, stamps_of
-from iverson.monitoring.record import EquityRow, RunRow
+from iverson.monitoring.record import EquityRow, Record, RunRow
 from iverson.monitoring.reports import made_up, run_named
 from iverson.monitoring.tables import equity_series
 
 Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Grown:
+    """The account without what was deposited, as the charts of `research` draw one."""
+
+    equity: pd.Series
+    start: float
+    record: Record
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,11 @@ class Journaled:
     def drawdowns(self) -> pd.Series:
         """Fraction by session that `growth` is below its highest so far, <= 0."""
         return self.growth / self.growth.cummax().clip(lower=1.0) - 1.0
+
+    @property
+    def grown(self) -> Grown:
+        """What the charts of `research` draw: the run's cash growing with the returns."""
+        return Grown(self.growth * self.run.cash, self.run.cash, Record(values=list(self.values)))
 
     @property
     def feed(self) -> str:

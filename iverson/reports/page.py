@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -109,3 +110,17 @@ def cell(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     return str(value)
+
+
+def clean(text: str) -> str:
+    """Return text as one visible line: no control, direction or zero-width characters.
+
+    What is shown may quote a headline or a venue's words; nobody may hide, turn around or break a
+    line with them. Line ends become spaces.
+    """
+    shown = (
+        " " if (kind := unicodedata.category(letter)) in ("Zl", "Zp") or letter in "\t\n\r\v\f"
+        else "" if kind in ("Cc", "Cf", "Cs", "Co") else letter
+        for letter in unicodedata.normalize("NFC", text)
+    )  # fmt: skip
+    return " ".join("".join(shown).split())

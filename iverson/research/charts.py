@@ -8,7 +8,7 @@ had from here. Save one with `figure.savefig("name.png")`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from iverson.research.results import Run
-    from iverson.research.walk_result import WalkForward
+    from iverson.monitoring.record import Record
 
 __all__ = [
     "denials_chart",
@@ -56,9 +55,31 @@ __all__ = [
 ]
 
 
+class Curve(Protocol):
+    """What can be drawn as an account: a backtest, a walk-forward, a run read from its journal.
+
+    `equity` is dollars by session, `start` the dollars before the first, `record` holds the halts.
+    """
+
+    @property
+    def equity(self) -> pd.Series:
+        """Dollars at the close by session."""
+        ...
+
+    @property
+    def start(self) -> float:
+        """Dollars before the first session."""
+        ...
+
+    @property
+    def record(self) -> Record:
+        """What happened."""
+        ...
+
+
 @marking
 def equity_chart(
-    result: Run | WalkForward, benchmark: pd.Series | None = None, *, log_scale: bool = False
+    result: Curve, benchmark: pd.Series | None = None, *, log_scale: bool = False
 ) -> Figure:
     """Draw the equity, its drawdown, and below both the equity beside buy-and-hold.
 
@@ -77,7 +98,8 @@ def equity_chart(
         upper.plot(days(equity.index), equity, color=BLUE, label="this system, after costs")
         upper.axhline(result.start, color=GREY, linewidth=0.8, linestyle=":")
         _dollar_axis(upper, "equity, dollars", log_scale=log_scale)
-        upper.set_title("This system, after costs; shaded: every other fold", fontsize=10)
+        shaded = "; shaded: every other fold" if _fold_spans(result)[1::2] else ""
+        upper.set_title(f"This system, after costs{shaded}", fontsize=10)
         _draw_falls(lower, result)
         if benchmark is not None:
             both = panels[2]
@@ -94,7 +116,7 @@ def equity_chart(
     return figure
 
 
-def halt_spans(result: Run | WalkForward) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+def halt_spans(result: Curve) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
     """Return the first and last session of each halt, in order; one still in force ends last."""
     spans = []
     standing: dict[str, pd.Timestamp] = {}
@@ -155,7 +177,7 @@ def exits_chart(trades: pd.DataFrame) -> Figure:
     return figure
 
 
-def monthly_returns(result: Run | WalkForward) -> pd.DataFrame:
+def monthly_returns(result: Curve) -> pd.DataFrame:
     """Return fractions by year (rows) and month (1 to 12), NaN where nothing was traded.
 
     The column "year" compounds the row.
@@ -170,7 +192,7 @@ def monthly_returns(result: Run | WalkForward) -> pd.DataFrame:
 
 
 @marking
-def monthly_chart(result: Run | WalkForward) -> Figure:
+def monthly_chart(result: Curve) -> Figure:
     """Draw the return of every month and year; blue gained, red lost."""
     table = monthly_returns(result)
     values = table.to_numpy(dtype=float)
@@ -201,7 +223,7 @@ def monthly_chart(result: Run | WalkForward) -> Figure:
     return figure
 
 
-def _draw_falls(axes: Axes, result: Run | WalkForward) -> None:
+def _draw_falls(axes: Axes, result: Curve) -> None:
     equity = result.equity
     falls = equity.to_numpy() / np.maximum(equity.cummax().to_numpy(), result.start) - 1.0
     axes.fill_between(days(equity.index), falls, 0.0, color=BLUE, alpha=0.25, linewidth=0)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A page for the browser: one file that carries everything it shows, in the look of our reports.
+
+The same page gives the same bytes; nothing is loaded from anywhere.
+"""
+
+from __future__ import annotations
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from iverson.reports.page import Page, Section, clean
+from iverson.research import report_parts as parts
+from iverson.research.charts_style import MARK, data_uri, marked
+
+
+def render(page: Page) -> str:
+    """Return the page as HTML."""
+    environment = Environment(
+        loader=PackageLoader("iverson.research", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    with marked(MARK if page.made_up else ""):
+        chapters = [_chapter(section) for section in page.sections]
+    return environment.get_template("page.html.j2").render(
+        kind=page.kind,
+        title=clean(page.title),
+        subtitle=clean(page.subtitle),
+        headline=clean(page.headline),
+        made_up=clean(page.made_up),
+        sections=chapters,
+    )
+
+
+def _chapter(section: Section) -> parts.Section:
+    found: list[parts.Table | parts.Picture] = []
+    if section.table is not None:
+        table = section.table
+        found.append(
+            parts.Table(
+                head=tuple(map(clean, table.columns)),
+                rows=tuple(tuple(map(clean, row)) for row in table.written()),
+                left=table.words,
+            )
+        )
+    if section.chart is not None:
+        found.append(parts.Picture(data_uri(section.chart()), f"{section.title}, as a chart"))
+    return parts.Section(
+        id=section.id,
+        title=clean(section.title),
+        words=tuple(map(clean, section.lines)),
+        parts=tuple(found),
+        after=(clean(section.note),) if section.note else (),
+    )

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A page for the telephone: one message in Telegram's HTML, and the charts as photos.
+
+Only <b>, <i>, <code> and <pre>; what is quoted is cleaned and escaped, and neither a link nor a
+command can be made of it. A section of one line stands beside its title. The message stays within
+what Telegram takes: long sections are cut first, and say how much is missing.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from iverson.reports.page import Page, Section, clean
+from iverson.reports.terminal import columns
+
+TEXT_LIMIT = 4096  # Telegram's, UTF-16 units after parsing
+CAPTION_LIMIT = 1024
+NARROW = 36  # letters of fixed width in a line of a telephone
+MOST_LINES = (12, 8, 5, 3, 2, 1)  # of a section, the first that fits
+_TAG = re.compile(r"</?(?:b|i|code|pre)>")
+_DOT = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})")
+_ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
+_COMMAND = re.compile(r"(?<!\w)/(?=\w)")
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A chart as PNG, and the plain words below it."""
+
+    png: bytes
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent: the text, then the photos."""
+
+    html: str
+    photos: tuple[Photo, ...]
+
+
+def render(page: Page, *, photos: bool = True) -> Message:
+    """Return the message of a page; without `photos` nothing is drawn."""
+    return Message(text(page), tuple(_photos(page)) if photos else ())
+
+
+def text(page: Page) -> str:
+    """Return the page as Telegram's HTML, at most 4,096 characters once parsed."""
+    for most in MOST_LINES:
+        shown = _text(page, most)
+        if length(shown) <= TEXT_LIMIT:
+            return shown
+    return _cut(_text(page, 1))
+
+
+def length(message: str) -> int:
+    """Return how long a message is once parsed, as Telegram counts: in UTF-16 units."""
+    return len(html.unescape(_TAG.sub("", message)).encode("utf-16-le")) // 2
+
+
+def quoted(words: str) -> str:
+    """Return words cleaned and escaped, without anything that becomes a link or a command."""
+    plain = clean(words).replace("://", "[:]//").replace("@", "(at)")
+    plain = _ADDRESS.sub(lambda found: found[0].replace(".", "[.]"), plain)
+    return html.escape(_COMMAND.sub("/ ", _DOT.sub("[.]", plain)), quote=False)
+
+
+def _text(page: Page, most: int) -> str:
+    lines = [
+        *([f"<b>{quoted(page.made_up)}</b>", ""] if page.made_up else []),
+        f"<b>{quoted(page.title)}</b>",
+        f"<i>{quoted(page.subtitle)}</i>",
+        f"<b>{quoted(page.headline)}</b>",
+    ]
+    for section in page.sections:
+        if section.on_phone:
+            lines += ["", *_section(section, most)]
+    return "\n".join(lines)
+
+
+def _section(section: Section, most: int) -> list[str]:
+    title = quoted(section.title)
+    given = section.lines if section.phone is None else section.phone
+    lines = [quoted(line) for line in _few(given, most)]
+    table = _table(section, most)
+    if len(lines) == 1 and not table:
+        return [f"<b>{title}</b>: {lines[0]}"]
+    return [f"<b>{title}</b>", *lines, *table]
+
+
+def _table(section: Section, most: int) -> list[str]:
+    if section.phone is not None or section.table is None:
+        return []
+    rows = columns(section.table)
+    if max(map(len, rows)) > NARROW:
+        return []
+    shown = "\n".join(html.escape(row, quote=False) for row in [rows[0], *_few(rows[1:], most)])
+    return [f"<pre>{shown}</pre>"]
+
+
+def _few(lines: Sequence[str], most: int) -> list[str]:
+    rest = len(lines) - most
+    return list(lines) if rest <= 0 else [*lines[:most], f"… and {rest} more"]
+
+
+def _cut(message: str) -> str:
+    """Keep the whole lines that fit; a line never holds half a tag."""
+    kept: list[str] = []
+    room = TEXT_LIMIT - 2
+    for line in message.split("\n"):
+        room -= length(line) + 1
+        if room < 0:
+            return "\n".join([*kept, "…"])
+        kept.append(line)
+    return message
+
+
+def _photos(page: Page) -> list[Photo]:
+    from iverson.research.charts_style import MARK, marked, styled
+
+    found = []
+    for section in page.sections:
+        if section.chart is None or not section.on_phone:
+            continue
+        stream = io.BytesIO()
+        with styled(), marked(MARK if page.made_up else ""):
+            section.chart().savefig(stream, format="png")
+        caption = clean(f"{page.title}: {section.title.lower()}")[:CAPTION_LIMIT]
+        found.append(Photo(stream.getvalue(), caption))
+    return found
