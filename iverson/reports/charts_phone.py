@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the pictures of a report share: narrow enough for a telephone, marked when data was made up.
+"""What the pictures of a report share: narrow enough for a telephone, and of one look.
 
 A picture of 5.6 inches is shown on a telephone at a little less than half its size, so that text
 of 10 points can still be read; the look is `research.charts_style`'s.
@@ -12,7 +12,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec
 
 from iverson.reports.page import clean
-from iverson.research.charts_style import GREY, make_figure, marked, styled
+from iverson.research.charts_style import GREY, make_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,15 +34,14 @@ def for_phone(draw: Callable[Given, Figure]) -> Callable[Given, Figure]:
     return drawn
 
 
-def figure_of(height: float, *, mark: str) -> Figure:
-    """Return an empty figure as wide as a telephone can show; `mark` goes across it."""
-    with marked(mark):
-        return make_figure(height, width=WIDTH)
+def figure_of(height: float) -> Figure:
+    """Return an empty figure as wide as a telephone can show."""
+    return make_figure(height, width=WIDTH)
 
 
 def nothing(words: str) -> Figure:
     """Return a flat figure that says why there is nothing to draw."""
-    figure = make_figure(1.2, width=WIDTH)
+    figure = figure_of(1.2)
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.text(0.5, 0.5, words, ha="center", va="center", color=GREY)

@@ -12,7 +12,6 @@ from matplotlib.ticker import MaxNLocator
 
 from iverson.reports.charts_phone import figure_of, for_phone, nothing, quiet, short
 from iverson.reports.journaled import Journaled
-from iverson.reports.opening import picture_mark
 from iverson.reports.periods import Period
 from iverson.reports.strategies import Group
 from iverson.research.charts_style import (
@@ -40,7 +39,7 @@ def week_chart(told: Journaled, period: Period) -> Figure:
     equity, pnl = told.equity.iloc[-SHOWN:], period.of(told.pnl)
     if pnl.empty:
         return nothing("no session of this week was noted")
-    figure = figure_of(4.6, mark=picture_mark(told))
+    figure = figure_of(4.6)
     upper, lower = figure.subplots(2, 1, height_ratios=[1.5, 1.0])
     places = days(equity.index)
     upper.plot(places, equity, color=BLUE)
@@ -67,21 +66,20 @@ def week_chart(told: Journaled, period: Period) -> Figure:
 
 
 @for_phone
-def strategies_chart(week: Sequence[Group], to_date: Sequence[Group], *, mark: str = "") -> Figure:
+def strategies_chart(week: Sequence[Group], to_date: Sequence[Group]) -> Figure:
     """Draw what each strategy made this week and to date, with its trades."""
     if not to_date:
         return nothing("no trade has been closed yet")
-    figure = figure_of(1.2 + 0.42 * len(to_date), mark=mark)
+    figure = figure_of(1.1 + 0.5 * len(to_date))
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, groups, words in ((left, week, "this week"), (right, to_date, "to date")):
         _dollars_by_name(axes, groups)
         axes.set_title(f"P&L {words}")
-    left.invert_yaxis()
     return figure
 
 
 @for_phone
-def rules_chart(rules: pd.DataFrame, *, mark: str = "") -> Figure:
+def rules_chart(rules: pd.DataFrame) -> Figure:
     """Draw the total R of the signals that each rule denied, with its 95 % interval.
 
     `rules` is `Denied.rules()`. Left of zero the rule saved, right of it it cost; grey ones are
@@ -89,7 +87,7 @@ def rules_chart(rules: pd.DataFrame, *, mark: str = "") -> Figure:
     """
     if rules.empty:
         return nothing("no denied signal could be followed")
-    figure = figure_of(1.3 + 0.46 * len(rules), mark=mark)
+    figure = figure_of(1.3 + 0.46 * len(rules))
     axes = figure.add_subplot()
     places = np.arange(len(rules))
     low, high = rules["low"].to_numpy(float), rules["high"].to_numpy(float)
@@ -115,11 +113,16 @@ def _dollars_by_name(axes: Axes, groups: Sequence[Group]) -> None:
         [short(one.name) for one in groups],
         made,
         color=[BLUE if pnl >= 0 else RED for pnl in made],
-        height=0.6,
+        height=0.5,
     )
     axes.bar_label(bars, [dollars(round(pnl)) for pnl in made], padding=4, fontsize=9)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.xaxis.set_major_formatter(DOLLARS)
     axes.xaxis.set_major_locator(MaxNLocator(3))
-    axes.margins(x=0.35)
+    axes.set_ylim(len(groups) - 0.4, -0.6)
+    if any(made):
+        axes.margins(x=0.4)
+    else:
+        axes.set_xlim(-1.0, 1.0)
+        axes.set_xticks([0.0])
     quiet(axes)

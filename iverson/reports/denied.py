@@ -7,7 +7,6 @@ bars are handed in. Nothing after the last session of the report is looked at.
 
 from __future__ import annotations
 
-import ast
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from iverson.errors import ConfigError
 from iverson.execution.bracket import on_grid
-from iverson.execution.costs import Costs
 from iverson.market.bars import Bars
 from iverson.model import Signal, Verdict
 from iverson.monitoring.record import FoldRow
 from iverson.reports.journaled import Journaled
+from iverson.reports.slippage import costs_of
 from iverson.research.shadow import ShadowTrade, follow
 from iverson.research.shadow_book import by_rule, shadow_frame
 
@@ -89,26 +87,6 @@ def follow_run(
     return Denied(shadow_frame(found), waiting, faulty, without_bars, still_open)
 
 
-def costs_of(told: Journaled) -> Costs:
-    """Read the costs that a run was charged from its first row.
-
-    Raises
-    ------
-    ConfigError: they are not written as `Costs` writes itself.
-    """
-    text = str(told.run.parameters.get("costs", "Costs()"))
-    try:
-        call = ast.parse(text, mode="eval").body
-        if not isinstance(call, ast.Call) or ast.unparse(call.func) != "Costs" or call.args:
-            raise ValueError(text)
-        named = {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
-        return Costs(**named)
-    except (SyntaxError, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"the costs of run {told.name!r} cannot be read: {text!r}; expected Costs(...)"
-        ) from error
-
-
 def mean_risk(told: Journaled) -> float:
     """Give the mean dollars at risk of the approved signals; NaN without any."""
     planned = [one.risk for one in told.of(Verdict) if one.approved]
@@ -123,7 +101,7 @@ def _how(told: Journaled, signal: Signal, fold: FoldRow | None) -> dict[str, Any
         for name, usual in (("entry_sessions", 1), ("entry_minutes", None))
     }
     return {
-        "costs": costs_of(told),
+        "costs": costs_of(told.run),
         "through_ticks": known.get("through_ticks", 1),
         "reading": known.get("reading", "worst"),
         **own,

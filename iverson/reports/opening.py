@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 
-from iverson.market.feeds import MADE_UP, MADE_UP_BESIDE, SYNTHETIC
 from iverson.model import Trade
 from iverson.reports.journaled import Journaled
 from iverson.reports.periods import Period
@@ -41,9 +40,3 @@ def period_return(told: Journaled, period: Period) -> float:
     """Compound the returns of the period's sessions, a fraction; deposits are no return."""
     grown: float = math.prod(1.0 + one for one in period.of(told.returns).tolist())
     return grown - 1.0
-
-
-def picture_mark(told: Journaled) -> str:
-    """Return what the pictures of a run bear when its data was made up; "" when none was."""
-    marks = {MADE_UP: f"{SYNTHETIC} BARS", MADE_UP_BESIDE: f"{SYNTHETIC} DATA"}
-    return marks.get(told.made_up, "")

@@ -11,7 +11,7 @@ from iverson.book import Halt
 from iverson.market.bars import Bars
 from iverson.model import Trade
 from iverson.reports.journaled import Journaled, new_york_date
-from iverson.reports.opening import period_return, picture_mark
+from iverson.reports.opening import period_return
 from iverson.reports.page import Section, Table
 from iverson.reports.periods import Period
 from iverson.reports.risk_taken import MINIMUM_GAPS, Held, held_at_closes
@@ -106,7 +106,7 @@ def strategy_section(told: Journaled, period: Period) -> Section:
     def chart() -> Figure:
         from iverson.reports.charts_weekly import strategies_chart
 
-        return strategies_chart(week, to_date, mark=picture_mark(told))
+        return strategies_chart(week, to_date)
 
     columns = ("strategy", "when", "trades", "P&L", "win rate", "mean R", "total R")
     return Section(

@@ -16,7 +16,6 @@ from iverson.model import Trade, Verdict
 from iverson.monitoring.tables import trades_frame
 from iverson.reports.denied import Denied, follow_run, mean_risk
 from iverson.reports.journaled import Journaled
-from iverson.reports.opening import picture_mark
 from iverson.reports.page import Section, Table
 from iverson.reports.periods import Period
 from iverson.reports.suggestions import Suggestion
@@ -75,7 +74,7 @@ def rules_section(
     def chart() -> Figure:
         from iverson.reports.charts_weekly import rules_chart
 
-        return rules_chart(rules, mark=picture_mark(told))
+        return rules_chart(rules)
 
     columns = ("rule", "denied", "would have filled", "of this week", "to date",
                "95 % interval, R", "about", "the rule")  # fmt: skip
