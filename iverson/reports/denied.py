@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,16 @@ import pandas as pd
 
 from iverson.execution.bracket import on_grid
 from iverson.market.bars import Bars
+from iverson.market.calendar import new_york
+from iverson.market.intervals import minutes
+from iverson.market.moments import Moment
 from iverson.model import Signal, Verdict
 from iverson.monitoring.record import FoldRow
 from iverson.reports.journaled import Journaled
 from iverson.reports.slippage import costs_of
 from iverson.research.shadow import ShadowTrade, follow
 from iverson.research.shadow_book import by_rule, shadow_frame
+from iverson.strategy import expiry
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +81,9 @@ def follow_run(
         else:
             fold = _fold(folds, signal.session)
             end = min(until, _border(told, fold) or until)
-            trade = follow(signal, one, rule=verdict.rule, until=end, **_how(told, signal, fold))
-            ended = trade.filled or one.session[-1] > np.datetime64(signal.session)
-            if not ended:
+            how = _how(told, signal, fold)
+            trade = follow(signal, one, rule=verdict.rule, until=end, **how)
+            if not trade.filled and _may_fill(signal, one, how):
                 waiting += 1
                 continue
             still_open += trade.exit_reason == "fold end" and trade.exit_session == until
@@ -106,6 +110,14 @@ def _how(told: Journaled, signal: Signal, fold: FoldRow | None) -> dict[str, Any
         "reading": known.get("reading", "worst"),
         **own,
     }
+
+
+def _may_fill(signal: Signal, bars: Bars, how: Mapping[str, Any]) -> bool:
+    """Whether the entry would still be working at the last bar."""
+    now = Moment(signal.at, signal.session, new_york().ordinal(signal.session))
+    last = bars.at[-1].astype("datetime64[us]").item().replace(tzinfo=UTC)
+    bar = minutes(bars.interval)
+    return bool(last < expiry(now, how["entry_sessions"], how["entry_minutes"], bar=bar))
 
 
 def _fold(folds: list[FoldRow], session: date) -> FoldRow | None:

@@ -48,7 +48,7 @@ def five_section(found: Summary) -> Section:
     )
     return Section(
         title="Metrics to date",
-        table=Table(("metric", "value", "95 % interval", "over", "target", "says"), rows, words=1),
+        table=Table(("Metric", "Value", "95 % interval", "Over", "Target", "Says"), rows, words=1),
         facts={one.name: metric_facts(one) for one in five},
         note="Since the run began, after costs. Sharpe: daily returns marked to market, 252 a year,"
         " no interest. Insufficient data: fewer than 30 trades or 60 sessions. The interval of the "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The review's chapter on drift: whether the run is inside what the walk-forward leads to expect."""
+"""The review's chapter on drift: whether the run is inside what was to be expected of it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def subtitle(told: Journaled, period: Period) -> str:
     noted, sessions = period.noted(told.sessions), period.sessions
     partly = "" if len(noted) == len(sessions) else f"{len(noted)} of "
     return (
-        f"{told.run.strategy}, {stage_words(told.run.stage)}; {period.first} to {period.last}, "
+        f"{stage_words(told.run.stage)} · run {told.name} · {period.first} to {period.last}, "
         f"{partly}{plural(len(sessions), 'session')}"
     )
 
@@ -26,13 +26,13 @@ def headline(told: Journaled, period: Period) -> str:
     """Say what the period made, in one sentence."""
     pnl = period.of(told.pnl)
     if pnl.empty:
-        return f"No session of {period.name} was noted."
+        return f"No session of {period.name} was noted"
     closed = period.closed(told.of(Trade))
     won = sum(one.pnl > 0 for one in closed)
     trades = f"{plural(len(closed), 'trade')} closed, {won} won" if closed else "no trade closed"
     return (
         f"{signed_money(float(pnl.sum()))} ({signed_percent(period_return(told, period))}), "
-        f"{trades}; equity {money(float(period.of(told.equity).iloc[-1]))}."
+        f"{trades}, equity {money(float(period.of(told.equity).iloc[-1]))}"
     )
 
 

@@ -56,7 +56,7 @@ def weekly(
     chosen = (whole.run.seed or 0) if seed is None else seed
     return Page(
         kind="weekly",
-        title=f"Week {period.name}",
+        title=f"{told.run.strategy}, week {period.name}",
         subtitle=subtitle(told, period),
         headline=headline(told, period),
         sections=(

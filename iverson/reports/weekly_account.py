@@ -69,7 +69,7 @@ def account_section(told: Journaled, period: Period) -> Section:
     return Section(
         title="The account",
         lines=tuple(lines),
-        table=Table(("session", "P&L", "return", "equity", "drawdown"), rows),
+        table=Table(("Session", "P&L", "Return", "Equity", "Drawdown"), rows),
         chart=chart,
         facts={
             "before_usd": before,
@@ -108,7 +108,7 @@ def strategy_section(told: Journaled, period: Period) -> Section:
 
         return strategies_chart(week, to_date)
 
-    columns = ("strategy", "when", "trades", "P&L", "win rate", "mean R", "total R")
+    columns = ("Strategy", "When", "Trades", "P&L", "Win rate", "Mean R", "Total R")
     return Section(
         title="By strategy",
         table=Table(columns, rows, words=2),
@@ -155,8 +155,8 @@ def risk_section(told: Journaled, period: Period, bars: Mapping[str, Bars] | Non
         )
         for one in held
     )
-    columns = ("session", "positions", "invested", "open risk", "of equity", "stress loss",
-               "of equity")  # fmt: skip
+    columns = ("Session", "Positions", "Invested", "Open risk", "Of equity", "Stress loss",
+               "Of equity")  # fmt: skip
     unmarked = "" if all(one.marked for one in held) else " Without bars, from the entry price."
     return Section(
         title="Risk",

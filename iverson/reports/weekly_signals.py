@@ -76,8 +76,8 @@ def rules_section(
 
         return rules_chart(rules)
 
-    columns = ("rule", "denied", "would have filled", "of this week", "to date",
-               "95 % interval, R", "about", "the rule")  # fmt: skip
+    columns = ("Rule", "Denied", "Would have filled", "Of this week", "To date",
+               "95 % interval, R", "About", "The rule")  # fmt: skip
     return Section(
         title=RULES,
         lines=lines,
@@ -115,7 +115,7 @@ def confidence_section(told: Journaled, *, seed: int, resamples: int) -> Section
         )
         for step, row in found.steps.iterrows()
     )
-    columns = ("step", "trades", "won", "mean R", "95 % interval", "mean P&L", "says")
+    columns = ("Step", "Trades", "Won", "Mean R", "95 % interval", "Mean P&L", "Says")
     sentences = tuple(found.sentences())
     return Section(
         title="Does confidence mean anything?",
