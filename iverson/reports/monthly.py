@@ -25,7 +25,7 @@ from iverson.reports.journaled import Journaled, read
 from iverson.reports.monthly_drift import drift_section
 from iverson.reports.monthly_profit import months_section, profit_section, source_sections
 from iverson.reports.monthly_regimes import regime_section
-from iverson.reports.opening import headline, subtitle
+from iverson.reports.opening import checked, headline, subtitle
 from iverson.reports.page import Page, Section
 from iverson.reports.periods import Period, month_named
 
@@ -49,18 +49,18 @@ def monthly(
     bars: what the run saw, by symbol, with the history before it, for the regimes; None: none.
     expectation: what the run was expected to do: `read_expectation` of a walk-forward's journal, or
         its daily returns out of sample; None: no drift can be told.
-    seed: of every resampling; default the run's own, else 0.
+    seed, resamples: of every interval; the seed defaults to the run's own, else 0.
 
     Raises
     ------
-    ConfigError: no month.
+    ConfigError: no month, or fewer than 100 resamples.
     DataError: no such run, a month in which it did not exist, or returns that are none.
     """
     whole = read(journal, run=run)
     period = month_named(month, whole.sessions)
     told = whole.until(period.last)
     chosen = (whole.run.seed or 0) if seed is None else seed
-    chance = {"seed": chosen, "resamples": resamples}
+    chance = {"seed": chosen, "resamples": checked(resamples)}
     return Page(
         kind="monthly",
         title=f"{told.run.strategy}, {period.first:%B %Y}",

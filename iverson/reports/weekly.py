@@ -16,7 +16,7 @@ from iverson.market.bars import Bars
 from iverson.monitoring.journal import Journal
 from iverson.reports.five import five_section, measured
 from iverson.reports.journaled import read
-from iverson.reports.opening import headline, subtitle
+from iverson.reports.opening import checked, headline, subtitle
 from iverson.reports.page import Page
 from iverson.reports.periods import week_named
 from iverson.reports.suggestions import suggest
@@ -43,17 +43,18 @@ def weekly(
     bars: what the run saw, by symbol, with the history before it; None or without a symbol: what
         needs them says "no bars".
     ledger: the trial ledger (`trials.db` beside the bars), for suggestions.
-    seed: of every resampling; default the run's own, else 0.
+    seed, resamples: of every interval; the seed defaults to the run's own, else 0.
 
     Raises
     ------
-    ConfigError: no week, or costs that cannot be read.
+    ConfigError: no week, or fewer than 100 resamples.
     DataError: no such run, or a week in which it did not exist.
     """
     whole = read(journal, run=run)
     period = week_named(week, whole.sessions)
     told = whole.until(period.last)
     chosen = (whole.run.seed or 0) if seed is None else seed
+    times = checked(resamples)
     return Page(
         kind="weekly",
         title=f"{told.run.strategy}, week {period.name}",
@@ -63,10 +64,10 @@ def weekly(
             account_section(told, period),
             strategy_section(told, period),
             risk_section(told, period, bars),
-            five_section(measured(told, seed=chosen, resamples=resamples)),
-            rules_section(told, period, bars, seed=chosen, resamples=resamples),
-            confidence_section(told, seed=chosen, resamples=resamples),
-            suggestion_section(suggest(told, ledger, seed=chosen, resamples=resamples)),
+            five_section(measured(told, seed=chosen, resamples=times)),
+            rules_section(told, period, bars, seed=chosen, resamples=times),
+            confidence_section(told, seed=chosen, resamples=times),
+            suggestion_section(suggest(told, ledger, seed=chosen, resamples=times)),
         ),
         run=told.name,
         first=period.first,

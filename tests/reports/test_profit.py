@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import iverson as iv
-from iverson.model import CashFlow, Fill
+from iverson.model import CashFlow, Fill, Trade
 from iverson.monitoring.journal import Journal
 from iverson.reports.journaled import Journaled, read
 from iverson.reports.periods import month_of
@@ -78,7 +78,7 @@ def test_months_add_up_to_the_change_of_equity(told: Journaled) -> None:
 
     assert sum(profit(told, month_of(one)).total for one in months(told)) == pytest.approx(change)
     assert table["pnl"].sum() == pytest.approx(change)
-    assert table["trades"].sum() == len(told.of(iv.Trade))
+    assert table["trades"].sum() == len(told.of(Trade))
     assert (1 + table["return"]).prod() == pytest.approx(told.equity.iloc[-1] / told.run.cash)
 
 
