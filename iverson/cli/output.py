@@ -55,6 +55,12 @@ def check_picture(path: Path | None) -> None:
     _check_file(path, option="--plot")
 
 
+def check_html(path: Path | None) -> None:
+    """Refuse a page that could not be written."""
+    if path is not None:
+        _check_file(path, option="--html")
+
+
 def check_report(path: Path) -> None:
     """Refuse a place for a report that could not be written to; missing folders are made later."""
     folder = path.parent if path.suffix.lower() in (".html", ".htm") else path

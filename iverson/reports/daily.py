@@ -6,9 +6,10 @@ as one of paper or live trading does. Nothing after the session is looked at.
 
 Profit is equity less the equity at the close before and less what was deposited; so it counts
 open positions at market, dividends, fees and interest. Realised is the whole profit of the trades
-that were closed in the session, whenever they began; open is what the trades still open have made
-so far. The journal notes what all positions together are worth, not each one's price, so only the
-total of open profit is told.
+that were closed in the session, whenever they began; open is how the profit of open trades changed.
+The two, with what belongs to no trade (fees, interest), add up to the net profit. The journal notes
+what all positions together are worth, not each one's price, so only the total of open profit is
+told.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from iverson.monitoring.journal import Journal
 from iverson.monitoring.measured import Metric, metric
 from iverson.monitoring.metrics import win_rate
 from iverson.monitoring.record import EquityRow, Note
+from iverson.monitoring.replay import CENT_USD
 from iverson.reports.incidents import incidents_section
 from iverson.reports.journaled import Journaled, read, session_named
-from iverson.reports.open_trades import open_trades
+from iverson.reports.open_trades import open_pnl, open_trades
 from iverson.reports.order_sections import denied_section, entries_section, slippage_section
 from iverson.reports.page import Page, Section
 from iverson.reports.trade_sections import positions_section, trades_section
@@ -40,11 +42,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def daily(journal: Journal, *, run: str | None = None, session: date | None = None) -> Page:
+def daily(journal: Journal, *, run: str | None = None, session: date | str | None = None) -> Page:
     """Make the page of one session of a run; the last of both by default.
 
     Raises
     ------
+    ConfigError: a session that is no date.
     DataError: no such run, no such session, or a run that noted no equity.
     """
     whole = read(journal, run=run)
@@ -60,7 +63,7 @@ def daily(journal: Journal, *, run: str | None = None, session: date | None = No
         subtitle=f"{stage_words(known.run.stage)} · run {known.name}",
         headline=_headline(known, closed),
         sections=(
-            _result(known, closed),
+            _result(known, before, closed),
             trades_section(known, day, day),
             positions_section(known),
             entries_section(known, day, day),
@@ -91,11 +94,13 @@ def _headline(known: Journaled, closed: list[Trade]) -> str:
     return f"{signed_money(pnl)} ({signed_percent(fraction)}), {count} closed, equity {equity}"
 
 
-def _result(known: Journaled, closed: list[Trade]) -> Section:
+def _result(known: Journaled, before: date | None, closed: list[Trade]) -> Section:
     mark = known.of(EquityRow)[-1]
     pnl = float(known.pnl.iloc[-1])
     realised = math.fsum(trade.pnl for trade in closed)
-    unrealised = mark.positions_value + math.fsum(trade.cash for trade in open_trades(known.values))
+    unrealised = open_pnl(known.values)
+    carried = open_pnl(known.until(before).values) if before else 0.0
+    rest = pnl - realised - (unrealised - carried)
     deposited = float(known.deposits.iloc[-1])
     total, total_return = float(known.pnl.sum()), float(known.growth.iloc[-1]) - 1.0
     now, deepest = float(known.drawdowns.iloc[-1]), float(known.drawdowns.min())
@@ -104,9 +109,19 @@ def _result(known: Journaled, closed: list[Trade]) -> Section:
     today = f"{won} of {len(closed)} won; to date " if closed else ""
     weak = "" if rate.enough else "insufficient data, "
     net = f"Net {signed_money(pnl)} ({signed_percent(float(known.returns.iloc[-1]))})"
-    parts = f"realised {signed_money(realised)}; open trades stand at {signed_money(unrealised)}"
+    parts = f"realised {signed_money(realised)}, open {signed_money(unrealised - carried)}"
     lines = (
         f"{net}: {parts}",
+        *(
+            [f"Open trades stand at {signed_money(unrealised)}"]
+            if open_trades(known.values)
+            else []
+        ),
+        *(
+            [f"Without a trade, such as fees: {signed_money(rest)}"]
+            if abs(rest) >= CENT_USD
+            else []
+        ),
         *([f"Deposited {signed_money(deposited)}, not part of the profit"] if deposited else []),
         f"Since the start {signed_money(total)} ({signed_percent(total_return)})",
         f"Drawdown {percent(now)} now, {percent(deepest)} at its deepest",
@@ -123,7 +138,9 @@ def _result(known: Journaled, closed: list[Trade]) -> Section:
             "net_pnl_usd": pnl,
             "return_fraction": float(known.returns.iloc[-1]),
             "realised_pnl_usd": realised,
+            "open_pnl_change_usd": unrealised - carried,
             "open_pnl_usd": unrealised,
+            "other_pnl_usd": rest,
             "deposits_usd": deposited,
             "net_pnl_to_date_usd": total,
             "return_to_date_fraction": total_return,
@@ -140,9 +157,10 @@ def _result(known: Journaled, closed: list[Trade]) -> Section:
         },
         note=(
             "Net: equity less the equity at the close before, less deposits. Realised: the whole "
-            "profit after costs of the trades closed in the session. Open: what the open trades "
-            "have made so far, costs paid included. Drawdowns are of returns compounded, so that "
-            "deposits do not count. “Insufficient data” means fewer than 30 trades."
+            "profit after costs of the trades closed in the session, whenever they began. Open: "
+            "how the profit of open trades changed, which a trade's close takes over into the "
+            "realised. Drawdowns are of returns compounded, so that deposits do not count. "
+            "“Insufficient data” means fewer than 30 trades."
         ),
     )
 
@@ -185,6 +203,6 @@ def _missed(since: date, day: date) -> int:
 
 
 def _equity_chart(known: Journaled) -> Figure:
-    from iverson.research.charts import equity_chart
+    from iverson.reports.charts import account_chart
 
-    return equity_chart(known.grown)
+    return account_chart(known)

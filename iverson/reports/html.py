@@ -12,6 +12,8 @@ from iverson.reports.page import Page, Section, clean
 from iverson.research import report_parts as parts
 from iverson.research.charts_style import MARK, data_uri, marked
 
+NARROW = 7.0  # inches; such a picture is made to be read on a telephone
+
 
 def render(page: Page) -> str:
     """Return the page as HTML."""
@@ -46,7 +48,10 @@ def _chapter(section: Section) -> parts.Section:
             )
         )
     if section.chart is not None:
-        found.append(parts.Picture(data_uri(section.chart()), f"{section.title}, as a chart"))
+        figure = section.chart()
+        words = clean(f"{section.title}, as a chart")
+        narrow = figure.get_figwidth() < NARROW
+        found.append(parts.Picture(data_uri(figure), words, narrow=narrow))
     return parts.Section(
         id=section.id,
         title=clean(section.title),

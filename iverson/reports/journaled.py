@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from iverson.errors import DataError
+from iverson.errors import ConfigError, DataError
 from iverson.market.calendar import NEW_YORK
 from iverson.model import CashFlow
 from iverson.monitoring.journal import Journal
@@ -148,22 +148,27 @@ def read(journal: Journal, *, run: str | None = None) -> Journaled:
     return Journaled(name, rows[-1], values)
 
 
-def session_named(journaled: Journaled, session: date | None) -> date:
-    """Return the session to report, the last by default.
+def session_named(journaled: Journaled, session: date | str | None) -> date:
+    """Return the session to report, as a date or as "2026-11-27"; the last by default.
 
     Raises
     ------
+    ConfigError: a text that is no date.
     DataError: the run noted nothing at this session.
     """
     sessions = journaled.sessions
     if session is None:
         return sessions[-1]
-    if session not in sessions:
+    try:
+        day = date.fromisoformat(session) if isinstance(session, str) else session
+    except ValueError:
+        raise ConfigError(f"session is {session!r}; expected a date, as 2026-11-27") from None
+    if day not in sessions:
         raise DataError(
-            f"run {journaled.name!r} has no session {session}; it noted {sessions[0]} to "
-            f"{sessions[-1]}, trading days only"
+            f"run {journaled.name!r} has no session {day}; choose one from {sessions[0]} to "
+            f"{sessions[-1]} on which it noted its account"
         )
-    return session
+    return day
 
 
 def day_of(value: Value) -> date | None:

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from iverson.model import CashFlow, Fill, OrderEvent, Side, Verdict
 from iverson.monitoring.kinds import Value
+from iverson.monitoring.record import EquityRow
 
 WORKING = ("accepted", "partially filled")
 
@@ -18,15 +19,17 @@ WORKING = ("accepted", "partially filled")
 class OpenTrade:
     """A position with what it has cost so far.
 
-    `size` is signed; `entry` is the average price of what was entered, in today's shares; `stop`
-    the price of the stop order that works for it, NaN when none does. `cash` is what the trade has
-    paid (negative) or received: fills, commission, dividends; cash + size x mark is its profit.
+    `size` is signed; `bought` counts the shares entered, in today's shares, and `paid` what they
+    cost at their prices. `stop` is that of the stop order that works for it, NaN when none does.
+    `cash` is what the trade has paid (negative) or received: fills, commission, dividends, so that
+    cash + size x mark is its profit.
     """
 
     symbol: str
     since: date
     size: float = 0.0
-    entry: float = math.nan
+    bought: float = 0.0
+    paid: float = 0.0
     cash: float = 0.0
     stop: float = math.nan
     reason: str | float = ""
@@ -35,6 +38,11 @@ class OpenTrade:
     def side(self) -> Side:
         """Long or short."""
         return "long" if self.size > 0 else "short"
+
+    @property
+    def entry(self) -> float:
+        """Dollars a share paid on average for what was entered, as in a closed `Trade`."""
+        return self.paid / self.bought
 
     @property
     def planned_loss(self) -> float:
@@ -60,6 +68,15 @@ def open_trades(values: Iterable[Value]) -> list[OpenTrade]:
     return [held.protected(trade) for _, trade in sorted(held.trades.items())]
 
 
+def open_pnl(values: Sequence[Value]) -> float:
+    """Give what the open trades have made at the last mark, dollars, costs paid included.
+
+    The journal notes what all positions together are worth; 0 before the first mark.
+    """
+    worth = next((row.positions_value for row in reversed(values) if isinstance(row, EquityRow)), 0)
+    return worth + math.fsum(trade.cash for trade in open_trades(values))
+
+
 class _Held:
     def __init__(self) -> None:
         self.trades: dict[str, OpenTrade] = {}
@@ -76,9 +93,8 @@ class _Held:
         if trade.size * signed < 0:
             self._exit(trade, fill, signed)
             return
-        before = abs(trade.size)
-        paid = trade.entry * before if before else 0.0
-        trade.entry = (paid + fill.price * fill.size) / (before + fill.size)
+        trade.bought += fill.size
+        trade.paid += fill.price * fill.size
         trade.size += signed
         trade.cash -= signed * fill.price + fill.commission
 
@@ -92,8 +108,10 @@ class _Held:
         del self.trades[fill.symbol]
         if over > 0:
             size = math.copysign(over, signed)
-            paid = size * fill.price + fill.commission * over / fill.size
-            self.trades[fill.symbol] = OpenTrade(fill.symbol, fill.session, size, fill.price, -paid)
+            cash = -size * fill.price - fill.commission * over / fill.size
+            self.trades[fill.symbol] = OpenTrade(
+                fill.symbol, fill.session, size, over, over * fill.price, cash
+            )
 
     def flow(self, flow: CashFlow) -> None:
         if flow.kind == "split":
@@ -108,7 +126,7 @@ class _Held:
         if flow.kind == "split":
             whole = math.floor(abs(trade.size) * flow.ratio + 1e-9)
             trade.size = math.copysign(whole, trade.size)
-            trade.entry /= flow.ratio
+            trade.bought *= flow.ratio
             if not whole:
                 del self.trades[flow.symbol]
 

@@ -22,7 +22,7 @@ SLIPPAGE_NOTE = (
     "points of the fill's notional. Against the model: fill less what the fill model books when "
     "the market trades through that price within a bar (a limit at the limit, a stop at its "
     "trigger less half the spread). Orders at the market or the close mean no price. The journal "
-    "holds no bars, so an open beyond the price shows here; `iverson parity` compares bar by bar."
+    "holds no bars, so an open beyond the price shows here; iverson parity compares bar by bar."
 )
 
 
@@ -36,7 +36,7 @@ def denied_section(known: Journaled, first: date, last: date) -> Section:
     for verdict in denied:
         symbols[verdict.rule].append(verdict.signal.symbol)
     rows = tuple((rule, _first_few(sorted(set(symbols[rule]))), count) for rule, count in ranked)
-    summed = f"{plural(len(verdicts), 'signal')}, {len(denied)} denied"
+    summed = f"{plural(len(verdicts), 'signal')}, {len(denied)} denied" if verdicts else "No signal"
     listed = ", ".join(f"{rule} {count}" for rule, count in ranked)
     return Section(
         "Denied signals",
@@ -92,12 +92,14 @@ def slippage_section(known: Journaled, first: date, last: date) -> Section:
     own = [slip for slip in every if first <= slip.fill.session <= last]
     against, model = _total(own), _total(own, model=True)
     to_date = _total(every)
-    words = (
+    told = (
         f"{signed_money(against[0])} ({_bps(against[1])}) against the orders' prices, "
-        f"{signed_money(model[0])} against the model, of {plural(against[2], 'priced fill')}; "
-        f"to date {signed_money(to_date[0])} ({_bps(to_date[1])})"
+        f"{signed_money(model[0])} against the model, of {plural(against[2], 'priced fill')}"
     )
-    lines = (f"{words}. Positive is a cost.",) if own else ("No fill.",)
+    none = "No fill of an order that means a price" if own else "No fill"
+    total = f"to date {signed_money(to_date[0])} ({_bps(to_date[1])})"
+    words = f"{told if against[2] else none}; {total}"
+    lines = (f"{words}. Positive is a cost.",)
     columns = (
         *("Symbol", "Order", "Side", "Shares", "Meant", "Price", "Cost, $", "Bps"),
         *("Model", "Beyond it, $"),
@@ -163,7 +165,7 @@ def _fact(slip: Slip) -> dict[str, object]:
 
 def _told(own: Sequence[Entry]) -> str:
     counted = [f"{count} {name}" for name, count in outcomes(own).items() if count]
-    return ", ".join(counted) or "no entry order"
+    return ", ".join(counted) or "No entry order"
 
 
 def _rate(rate: float, every: Sequence[Entry]) -> str:

@@ -18,7 +18,7 @@ from iverson.reports.page import Page, Section, clean
 from iverson.reports.terminal import columns
 
 TEXT_LIMIT = 4096  # Telegram's, UTF-16 units after parsing
-CAPTION_LIMIT = 1024
+CAPTION_WORDS = 200  # letters; Telegram takes 1,024
 NARROW = 36  # letters of fixed width in a line of a telephone
 MOST_LINES = (12, 8, 5, 3, 2, 1)  # of a section, the first that fits
 _TAG = re.compile(r"</?(?:b|i|code|pre)>")
@@ -29,7 +29,7 @@ _COMMAND = re.compile(r"(?<!\w)/(?=\w)")
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A chart as PNG, and the plain words below it."""
+    """A chart as PNG, and its caption in Telegram's HTML."""
 
     png: bytes
     caption: str
@@ -129,6 +129,6 @@ def _photos(page: Page) -> list[Photo]:
         stream = io.BytesIO()
         with styled(), marked(MARK if page.made_up else ""):
             section.chart().savefig(stream, format="png")
-        caption = clean(f"{page.title}: {section.title.lower()}")[:CAPTION_LIMIT]
+        caption = quoted(f"{page.title}: {section.title.lower()}"[:CAPTION_WORDS])
         found.append(Photo(stream.getvalue(), caption))
     return found

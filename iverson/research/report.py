@@ -7,15 +7,9 @@ is quantstats' own page, beside it, for who is used to reading one.
 
 from __future__ import annotations
 
-import logging
 import os
-import re
 import tempfile
-import warnings
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -28,15 +22,10 @@ from iverson.research.report_parts import plural, tile
 from iverson.research.report_sections import metrics_table, sections
 from iverson.research.report_words import caveats, membership, verdict
 from iverson.research.results import HEADLINE, titled, universe_notes
+from iverson.research.tearsheet import publish, quantstats_page
 from iverson.research.walk_result import WalkForward
 
 PAGES = (".html", ".htm")
-QUIET = (
-    *(FutureWarning, DeprecationWarning, PendingDeprecationWarning),
-    *(RuntimeWarning, UserWarning),
-)
-
-log = logging.getLogger(__name__)
 
 
 def write_report(result: WalkForward, path: Path) -> Path:
@@ -107,55 +96,11 @@ def render(facts: Facts, *, tearsheet: str | None = None, missing: str = "") -> 
 
 
 def write_tearsheet(facts: Facts, target: Path) -> str:
-    """Have quantstats write its page; return "" or, in words, why there is none."""
-    if find_spec("quantstats") is None:
-        return "quantstats is not installed (`pip install 'iverson[research]'`)"
+    """Write the tearsheet beside buy-and-hold; return "" or, in words, why there is none."""
     start = facts.result.start
     returns = _returns(facts.result.equity, start, "this system")
-    if not (returns != 0.0).sum() > 1:
-        return "equity never moved, and quantstats cannot describe that"
     benchmark = _returns(facts.held.reindex(returns.index).ffill(), start, "buy and hold")
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=".html")
-    os.close(handle)
-    try:
-        _quantstats(returns, benchmark, name, titled(facts.result))
-        page = Path(name).read_text(encoding="utf-8")
-        # Its icon is the one thing the page would fetch from elsewhere.
-        Path(name).write_text(re.sub(r"<link[^>]*icon[^>]*>", "", page), encoding="utf-8")
-        _publish(name, target)
-    except OSError:
-        raise
-    except Exception as error:  # a guest's page may not take ours with it
-        log.warning("tearsheet left out", exc_info=error)
-        return f"quantstats failed ({type(error).__name__})"
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return ""
-
-
-def _quantstats(returns: pd.Series, benchmark: pd.Series, output: str, title: str) -> None:
-    import matplotlib as mpl
-
-    fonts = logging.getLogger("matplotlib.font_manager")  # says hundreds of times: no Arial
-    level = fonts.level
-    with mpl.rc_context(), warnings.catch_warnings():
-        # quantstats and seaborn use calls that newer pandas, numpy and matplotlib announce as
-        # going away, and divide by zero where there are no losses; none of it is ours to mend.
-        for category in QUIET:
-            warnings.simplefilter("ignore", category=category)
-        reports: Any = import_module("quantstats.reports")
-        from matplotlib import pyplot as plt
-
-        before = set(plt.get_fignums())
-        fonts.setLevel(logging.ERROR)
-        try:
-            reports.html(
-                returns, benchmark=benchmark, output=output, title=title, match_dates=False
-            )
-        finally:
-            fonts.setLevel(level)
-            for figure in set(plt.get_fignums()) - before:
-                plt.close(figure)
+    return quantstats_page(returns, target, title=titled(facts.result), benchmark=benchmark)
 
 
 def _returns(equity: pd.Series, start: float, name: str) -> pd.Series:
@@ -177,14 +122,6 @@ def _replace(target: Path, text: str) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
-        _publish(name, target)
+        publish(name, target)
     finally:
         Path(name).unlink(missing_ok=True)
-
-
-def _publish(temporary: str, target: Path) -> None:
-    """Put a finished file in its place, with the permissions of a file made the usual way."""
-    mask = os.umask(0)
-    os.umask(mask)
-    Path(temporary).chmod(0o666 & ~mask)
-    Path(temporary).replace(target)

@@ -13,7 +13,7 @@ from iverson.errors import ConfigError
 from iverson.market.bars import Bars
 from iverson.market.calendar import new_york
 from iverson.monitoring.summary import summary
-from iverson.research import report
+from iverson.research import report, tearsheet
 from iverson.research.report_facts import Facts
 from iverson.research.report_parts import in_unit, money, number, percent, span, without_paths
 from iverson.research.report_words import costs_words, verdict
@@ -74,7 +74,7 @@ def page(result):
 
 @pytest.fixture
 def no_tearsheet(monkeypatch):
-    monkeypatch.setattr(report, "find_spec", lambda name: None)
+    monkeypatch.setattr(tearsheet, "find_spec", lambda name: None)
 
 
 def shown(page: str) -> str:
@@ -170,7 +170,7 @@ def test_an_older_report_is_replaced_and_survives_a_failure(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(report, "_publish", fail)
+        broken.setattr(report, "publish", fail)
         with pytest.raises(ConfigError, match="No space left on device"):
             report.write_report(result, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
@@ -200,7 +200,7 @@ def test_a_tearsheet_that_fails_does_not_take_the_report_with_it(result, tmp_pat
     def fail(*_):
         raise ValueError("no")
 
-    monkeypatch.setattr(report, "_quantstats", fail)
+    monkeypatch.setattr(tearsheet, "_quantstats", fail)
     monkeypatch.setattr(report, "sections", lambda facts: [])
 
     page = report.write_report(result, tmp_path).read_text()
