@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ import pandas as pd
 
 from iverson.errors import ConfigError, DataError
 from iverson.market.calendar import NEW_YORK
-from iverson.model import CashFlow
+from iverson.model import CashFlow, Fill, Trade
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.kinds import Value, kind_of, stamps_of
 from iverson.monitoring.record import EquityRow, Record, RunRow
@@ -22,6 +23,7 @@ from iverson.monitoring.reports import made_up, run_named
 from iverson.monitoring.tables import equity_series
 
 Row = TypeVar("Row")
+MONEY = (Fill, CashFlow, Trade)
 
 
 @dataclass(frozen=True)
@@ -37,25 +39,61 @@ class Grown:
 class Journaled:
     """The rows of one run, in the order in which they were journaled.
 
-    Every row belongs to a day: its session, or, when it has none (halts, alarms, commands), the
-    New York date of its instant. `None` for what has neither.
+    Every row belongs to a day. Money (fills, cash flows, trades) belongs to the session whose
+    account was noted next, because that is the first equity to have it in; a dividend that is
+    heard of a day late is that later day's. Money after the last account belongs to a day after
+    it. Everything else belongs to its session or, without one (halts, alarms, commands), to the
+    New York date of its instant; `None` for what has neither.
     """
 
     name: str
     run: RunRow
     values: Sequence[Value]
 
+    @cached_property
+    def days(self) -> Sequence[date | None]:
+        """The day of each row."""
+        found: list[date | None] = []
+        noted: date | None = None
+        for value in reversed(self.values):
+            if isinstance(value, EquityRow):
+                noted = value.session
+            if not isinstance(value, MONEY):
+                found.append(day_of(value))
+            elif noted is not None:
+                found.append(noted)
+            else:
+                found.append(max(day_of(value) or date.min, self._after))
+        return found[::-1]
+
+    @property
+    def _after(self) -> date:
+        """The day after the last account."""
+        last = max((row.session for row in self.values if isinstance(row, EquityRow)), default=None)
+        return last + timedelta(days=1) if last else date.min
+
     def of(self, kind: type[Row], *, on: date | None = None) -> list[Row]:
         """Return the rows of one kind, in order; of one day only with `on`."""
+        if on is None:
+            return [value for value in self.values if isinstance(value, kind)]
         return [
             value
-            for value in self.values
-            if isinstance(value, kind) and (on is None or day_of(value) == on)
+            for value, day in zip(self.values, self.days, strict=True)
+            if day == on and isinstance(value, kind)
         ]
 
+    def days_of(self, kind: type[Row]) -> list[date | None]:
+        """Return the days of the rows of one kind, in the order of `of`."""
+        pairs = zip(self.values, self.days, strict=True)
+        return [day for value, day in pairs if isinstance(value, kind)]
+
     def within(self, first: date, last: date) -> Journaled:
-        """Return the rows of the days from `first` to `last`, both inclusive, and the run's own."""
-        kept = [value for value in self.values if (day := day_of(value)) and first <= day <= last]
+        """Return the rows of the days from `first` to `last`, both inclusive."""
+        kept = [
+            value
+            for value, day in zip(self.values, self.days, strict=True)
+            if day is not None and first <= day <= last
+        ]
         return Journaled(self.name, self.run, kept)
 
     def until(self, session: date) -> Journaled:
@@ -76,16 +114,13 @@ class Journaled:
     def deposits(self) -> pd.Series:
         """Money put in (negative: taken out) by session of `equity`, dollars.
 
-        Dividends, fees and cash in lieu are earned or paid by trading and are none. What came on
-        a day without a session counts in the next one.
+        Dividends, fees and cash in lieu are earned or paid by trading and are none.
         """
-        found = pd.Series(0.0, index=self.equity.index)
-        for flow in self.of(CashFlow):
-            if flow.kind == "deposit":
-                place = int(found.index.searchsorted(pd.Timestamp(flow.session)))
-                if place < len(found):
-                    found.iloc[place] += flow.amount
-        return found
+        put: dict[date | None, float] = defaultdict(float)
+        for flow, day in zip(self.of(CashFlow), self.days_of(CashFlow), strict=True):
+            put[day] += flow.amount if flow.kind == "deposit" else 0.0
+        dollars = [put[session] for session in self.sessions]
+        return pd.Series(dollars, index=self.equity.index, dtype=float)
 
     @cached_property
     def pnl(self) -> pd.Series:
@@ -172,7 +207,7 @@ def session_named(journaled: Journaled, session: date | str | None) -> date:
 
 
 def day_of(value: Value) -> date | None:
-    """Return the day that a row belongs to; None when it has no time at all."""
+    """Return the session of a row, or the New York date of its instant; None without a time."""
     at, session, _ = stamps_of(kind_of(value), value)
     return session or (new_york_date(at) if at else None)
 

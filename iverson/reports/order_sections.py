@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import date
 
-from iverson.model import Verdict
+from iverson.model import Fill, Verdict
 from iverson.reports.entries import Entry, entries, fill_rate, outcomes
 from iverson.reports.journaled import Journaled
 from iverson.reports.page import Section, Table
@@ -89,7 +89,8 @@ def entries_section(known: Journaled, first: date, last: date) -> Section:
 def slippage_section(known: Journaled, first: date, last: date) -> Section:
     """Lay the fills of a span beside their orders' prices and beside the fill model."""
     every = slips(known.values, costs_of(known.run))
-    own = [slip for slip in every if first <= slip.fill.session <= last]
+    booked = zip(every, known.days_of(Fill), strict=True)
+    own = [slip for slip, day in booked if day is not None and first <= day <= last]
     against, model = _total(own), _total(own, model=True)
     to_date = _total(every)
     told = (

@@ -30,7 +30,7 @@ POSITIONS_NOTE = (
 
 def trades_section(known: Journaled, first: date, last: date) -> Section:
     """Tell the trades closed in a span, and those begun in it that are still open."""
-    closed = [one for one in known.of(Trade) if first <= one.exit_session <= last]
+    closed = known.within(first, last).of(Trade)
     opened = [one for one in open_trades(known.values) if first <= one.since <= last]
     rows = tuple(
         (

@@ -28,6 +28,7 @@ from tests.reports.week import (
     journal,
     mark,
     run_row,
+    trade,
     values,
 )
 
@@ -146,6 +147,34 @@ def test_what_happens_on_a_day_without_a_session_belongs_to_the_next() -> None:
     assert section(found, "result").facts["net_pnl_usd"] == pytest.approx(0.0)
     assert section(found, "result").facts["deposits_usd"] == 100.0
     assert section(found, "data").facts["sessions_missed"] == 0
+
+
+def test_money_that_is_heard_of_late_belongs_to_the_session_that_has_it() -> None:
+    late = [
+        # A date alone is its midnight, which is still Thursday's session by the calendar.
+        CashFlow(at(FRI, 5), THU, "", "deposit", 500.0),
+        CashFlow(at(FRI, 5), THU, "KO", "dividend", 3.0),
+        fill(THU, "KO", "target", 15, 52.0, 0.0),  # executed on Thursday, booked on Friday
+        trade("KO", 15, (WED, 50.0), (THU, 52.0), pnl=32.95, risk=30.0, exit_reason="target"),
+    ]
+    rows = values()
+    rows = [*rows[: rows.index(mark(THU, 10_141.65, 772.50)) + 1], *late]
+    with Journal() as opened:
+        opened.append_many(RUN, [run_row(), *rows])
+        thursday = daily(opened)
+        opened.append(RUN, mark(FRI, 10_141.65 + 500.0 + 3.0 + 780.0, 0.0))
+        again, friday = daily(opened, session=THU), daily(opened)
+
+    for found in (thursday, again):
+        assert section(found, "result").facts["net_pnl_usd"] == pytest.approx(6.50)
+        assert section(found, "result").facts["open_pnl_usd"] == pytest.approx(22.45)
+        assert section(found, "trades").facts["closed"] == []
+    result = section(friday, "result").facts
+    assert result["deposits_usd"] == 500.0
+    assert result["net_pnl_usd"] == pytest.approx(780.0 - 772.50 + 3.0)
+    assert result["realised_pnl_usd"] == pytest.approx(32.95)
+    assert result["other_pnl_usd"] == pytest.approx(0.0)
+    assert section(friday, "slippage").facts["fills"][0]["price_usd"] == 52.0
 
 
 def test_sessions_that_left_no_mark_are_counted() -> None:
