@@ -52,6 +52,10 @@ class Held:
         """Dollars lost if every stop filled at its price, working entries included."""
         return sum(position.risk for position in self.positions) + self.working
 
+    def of_equity(self, dollars: float) -> float:
+        """Return dollars as a fraction of equity; NaN when there is none left."""
+        return dollars / self.equity if self.equity > 0 else math.nan
+
     @property
     def enough(self) -> bool:
         """Whether every position has the gaps that a 99.5th percentile asks for."""

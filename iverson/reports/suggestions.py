@@ -176,16 +176,22 @@ def _current(told: Journaled, ledger: Path) -> TrialRow | None:
 def _of_strategy(run: RunRow, ledger: Path) -> Iterator[TrialRow]:
     """Read the trials of a run's strategy; by its class when the run does not name the module."""
     with Journal(ledger, read_only=True) as journal:
-        exact = f"{run.system}:{run.strategy}"
-        names = Counter(
-            value.strategy for _, value in journal.each("trial") if isinstance(value, TrialRow)
-        )
+        exact = _named(journal, f"{run.system}:{run.strategy}")
+        first = next(exact, None)
+        if first is not None:
+            yield first
+            yield from exact
+            return
+        names = {row.strategy for row in _named(journal, None)}
         alike = [name for name in names if name.rpartition(":")[2] == run.strategy]
-        wanted = [exact] if exact in names else alike if len(alike) == 1 else []
-        for name in wanted:
-            for _, value in journal.each("trial", symbol=name):
-                if isinstance(value, TrialRow):
-                    yield value
+        if len(alike) == 1:  # of two classes with one name nobody knows which it is
+            yield from _named(journal, alike[0])
+
+
+def _named(journal: Journal, name: str | None) -> Iterator[TrialRow]:
+    for _, value in journal.each("trial", symbol=name):
+        if isinstance(value, TrialRow):
+            yield value
 
 
 def _parameters(told: Journaled) -> dict[str, Any]:

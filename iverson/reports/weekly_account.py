@@ -42,7 +42,8 @@ def account_section(told: Journaled, period: Period) -> Section:
         f"Equity {money(before)} → {money(float(equity.iloc[-1]))}{moved}.",
         (
             f"Worst day {sessions[worst]:%a %d %b}: {signed_money(made[worst])} "
-            f"({signed_percent(returned[worst])})."
+            f"({signed_percent(returned[worst])}); worst to date "
+            f"{signed_percent(float(told.returns.min()))}."
         ),
         (
             f"Drawdown at the end {percent(float(told.drawdowns.iloc[-1]))}, deepest so far "
@@ -79,6 +80,7 @@ def account_section(told: Journaled, period: Period) -> Section:
             "return_fraction": period_return(told, period),
             "worst_session": sessions[worst],
             "worst_session_pnl_usd": made[worst],
+            "worst_return_to_date_fraction": float(told.returns.min()),
             "drawdown_fraction": float(told.drawdowns.iloc[-1]),
             "max_drawdown_fraction": float(told.drawdowns.min()),
             "sessions": {str(day): dollars for day, dollars in zip(sessions, made, strict=True)},
@@ -130,7 +132,7 @@ def risk_section(told: Journaled, period: Period, bars: Mapping[str, Bars] | Non
     held = held_at_closes(told, period.first, period.last, bars=bars)
     if not held:
         return Section("Risk", (f"No session of {period.name} was noted.",))
-    end, most = held[-1], max(held, key=lambda one: one.open_risk / one.equity)
+    end, most = held[-1], max(held, key=lambda one: one.open_risk)
     lines = [
         (
             f"Open risk to the stops at the end {_part(end.open_risk, end)}, at most "
@@ -149,9 +151,9 @@ def risk_section(told: Journaled, period: Period, bars: Mapping[str, Bars] | Non
             len(one.positions),
             percent(one.exposure, 1),
             money(one.open_risk),
-            percent(one.open_risk / one.equity),
+            percent(one.of_equity(one.open_risk)),
             _stress(one, money(one.stress)),
-            _stress(one, percent(one.stress / one.equity)),
+            _stress(one, percent(one.of_equity(one.stress))),
         )
         for one in held
     )
@@ -192,14 +194,14 @@ def _said(one: Group) -> str:
 
 
 def _part(dollars: float, one: Held) -> str:
-    return f"{money(dollars)} ({percent(dollars / one.equity)})"
+    return f"{money(dollars)} ({percent(one.of_equity(dollars))})"
 
 
 def _stress_lines(held: list[Held], bars: Mapping[str, Bars] | None) -> list[str]:
     known = [one for one in held if not math.isnan(one.stress)]
     if bars is None or not known:
         return ["Stress loss: no bars."]
-    most = max(known, key=lambda one: one.stress / one.equity)
+    most = max(known, key=lambda one: one.stress)
     few = "" if all(one.enough for one in known) else f" (fewer than {MINIMUM_GAPS} nights known)"
     end = _stress(held[-1], _part(held[-1].stress, held[-1]))
     return [
@@ -223,9 +225,9 @@ def _facts(one: Held) -> dict[str, Any]:
         "positions": len(one.positions),
         "exposure_fraction": one.exposure,
         "open_risk_usd": one.open_risk,
-        "open_risk_fraction": one.open_risk / one.equity,
+        "open_risk_fraction": one.of_equity(one.open_risk),
         "stress_loss_usd": one.stress,
-        "stress_loss_fraction": one.stress / one.equity,
+        "stress_loss_fraction": one.of_equity(one.stress),
         "stress_enough": one.enough,
         "marked": one.marked,
     }

@@ -118,7 +118,7 @@ def confidence_section(told: Journaled, *, seed: int, resamples: int) -> Section
     columns = ("Step", "Trades", "Won", "Mean R", "95 % interval", "Mean P&L", "Says")
     sentences = tuple(found.sentences())
     return Section(
-        title="Does confidence mean anything?",
+        title="Confidence",
         lines=sentences,
         table=Table(columns, rows) if rows else None,
         facts={

@@ -20,6 +20,7 @@ from iverson.monitoring.journal import Journal
 from iverson.monitoring.measured import Metric
 from iverson.monitoring.metrics import max_drawdown, sharpe
 from iverson.reports import html, json, phone
+from iverson.reports.monthly import monthly
 from iverson.reports.page import Page, Section
 from iverson.reports.weekly import weekly
 from iverson.testing import noise
@@ -161,6 +162,16 @@ def test_week_in_which_nothing_was_noted_says_so() -> None:
     assert phone.render(page).html
 
 
+def test_account_that_was_lost_is_told_without_a_ratio() -> None:
+    values = accounts(DAYS[0], [10_000.0, 2_000.0, -50.0])
+    page = page_of(values)
+
+    assert "equity −$50.00" in page.headline
+    closes = section(page, "Risk").facts["closes"]
+    assert np.isnan(closes[str(DAYS[2])]["open_risk_fraction"])
+    assert phone.render(page).html
+
+
 def test_week_before_the_run_is_refused() -> None:
     with pytest.raises(DataError, match="noted nothing in 2026-W40"):
         page_of(by_hand(), week="2026-W40")
@@ -259,11 +270,13 @@ def test_digest_of_a_rehearsal_is_a_digest(tmp_path: Path) -> None:
     made.rehearse(date(2005, 3, 1), date(2005, 3, 11), journal=tmp_path / "iverson.db", seed=3)
     with Journal(tmp_path / "iverson.db", read_only=True) as journal:
         page = weekly(journal, week="2005-W10", resamples=100)
+        month = monthly(journal, resamples=100)
         equity = journal.equity()
 
     before = equity[equity["session"] < "2005-03-07"]["equity"].iloc[-1]
     after = equity[equity["session"] <= "2005-03-11"]["equity"].iloc[-1]
     assert page.subtitle.startswith("rehearsal · run ")
+    assert section(month, "Profit and loss").facts["profit_usd"] == pytest.approx(after - CASH)
     assert section(page, "The account").facts["pnl_usd"] == pytest.approx(after - before)
     assert phone.length(phone.render(page, photos=False).html) <= phone.TEXT_LIMIT
 
