@@ -9,20 +9,22 @@ from collections.abc import Sequence
 from datetime import date
 
 from iverson.model import Fill, Verdict
+from iverson.monitoring.replay import CENT_USD
 from iverson.reports.entries import Entry, entries, fill_rate, outcomes
 from iverson.reports.journaled import Journaled
 from iverson.reports.page import Section, Table
-from iverson.reports.slippage import Slip, costs_of, slips
-from iverson.reports.words import price, shares, signed_money
-from iverson.research.report_parts import number, percent, plural
+from iverson.reports.slippage import MODELLED, Slip, costs_of, slips
+from iverson.reports.words import price, shares
+from iverson.research.report_parts import money, number, percent, plural
 
 SLIPPAGE_NOTE = (
-    "Positive is a cost, negative an improvement. Against the order: fill less the order's own "
-    "price (limit of an entry or target, trigger of a stop) x shares, mirrored for sales; basis "
-    "points of the fill's notional. Against the model: fill less what the fill model books when "
-    "the market trades through that price within a bar (a limit at the limit, a stop at its "
-    "trigger less half the spread). Orders at the market or the close mean no price. The journal "
-    "holds no bars, so an open beyond the price shows here; iverson parity compares bar by bar."
+    "In the table positive is a cost, negative an improvement. Against the order: fill less the "
+    "order's own price (limit of an entry or target, trigger of a stop) x shares, mirrored for "
+    "sales; basis points of the fill's notional. Orders at the market or the close mean no price. "
+    "Against the model: fill less what the fill model books; of a backtest or walk-forward that is "
+    "the fill itself, elsewhere a limit at its price and a stop at its trigger less half the "
+    "spread. The journal holds no bars, so an open beyond a stop shows as a cost, and a limit "
+    "filled better than its price is left out there; iverson parity compares bar by bar."
 )
 
 
@@ -60,16 +62,18 @@ def entries_section(known: Journaled, first: date, last: date) -> Section:
     ended = [entry for entry in own if entry.ended]
     rate, to_date = fill_rate(own), fill_rate(every)
     words = f"{_told(own)}; to date {_rate(to_date, every)}"
-    rows = tuple(
-        (entry.symbol, entry.outcome, entry.reason, shares(entry.size), shares(entry.filled))
-        for entry in own
+    table = Table(
+        ("Symbol", "Outcome", "Shares", "Filled", "Why"),
+        tuple(
+            (one.symbol, one.outcome, shares(one.size), shares(one.filled), one.reason)
+            for one in own
+        ),
+        words=2,
     )
     return Section(
         "Entries",
         lines=(f"{words}.",),
-        table=Table(("Symbol", "Outcome", "Why", "Shares", "Filled"), rows, words=3)
-        if rows
-        else None,
+        table=table if own else None,
         facts={
             "orders_ended": len(ended),
             **outcomes(own),
@@ -88,19 +92,16 @@ def entries_section(known: Journaled, first: date, last: date) -> Section:
 
 def slippage_section(known: Journaled, first: date, last: date) -> Section:
     """Lay the fills of a span beside their orders' prices and beside the fill model."""
-    every = slips(known.values, costs_of(known.run))
+    run = known.run
+    every = slips(known.values, costs_of(run), modelled=run.stage in MODELLED)
     booked = zip(every, known.days_of(Fill), strict=True)
     own = [slip for slip, day in booked if day is not None and first <= day <= last]
-    against, model = _total(own), _total(own, model=True)
-    to_date = _total(every)
-    told = (
-        f"{signed_money(against[0])} ({_bps(against[1])}) against the orders' prices, "
-        f"{signed_money(model[0])} against the model, of {plural(against[2], 'priced fill')}"
-    )
+    against, model, to_date = _total(own), _total(own, model=True), _total(every)
+    total = f"to date {_lost(*to_date)}"
+    told = f"{_lost(*against)} against the orders' prices, {_lost(*model)} against the model"
     none = "No fill of an order that means a price" if own else "No fill"
-    total = f"to date {signed_money(to_date[0])} ({_bps(to_date[1])})"
-    words = f"{told if against[2] else none}; {total}"
-    lines = (f"{words}. Positive is a cost.",)
+    words = f"{told if against[2] or model[2] else none}; {total}"
+    lines = (f"{words}.",)
     columns = (
         *("Symbol", "Order", "Side", "Shares", "Meant", "Price", "Cost, $", "Bps"),
         *("Model", "Beyond it, $"),
@@ -115,13 +116,14 @@ def slippage_section(known: Journaled, first: date, last: date) -> Section:
             "model_usd": model[0],
             "model_bps": model[1],
             "priced_fills": against[2],
+            "modelled_fills": model[2],
             "to_date_usd": to_date[0],
             "to_date_bps": to_date[1],
             "spread_usd": math.fsum(s.fill.spread * s.fill.size for s in own),
             "commission_usd": math.fsum(s.fill.commission for s in own),
             "fills": [_fact(slip) for slip in own],
         },
-        on_phone=bool(against[2]),
+        on_phone=bool(against[2] or model[2]),
         note=SLIPPAGE_NOTE,
         phone=(words,),
     )
@@ -174,8 +176,14 @@ def _rate(rate: float, every: Sequence[Entry]) -> str:
     return f"{percent(rate, 0)} of {plural(ended, 'entry order')} filled"
 
 
-def _bps(value: float) -> str:
-    return "n/a" if math.isnan(value) else f"{number(value, 1)} bps"
+def _lost(usd: float, bps: float, fills: int) -> str:
+    """Write a total in words that need no sign convention."""
+    if not fills:
+        return "n/a"
+    if abs(usd) < CENT_USD:
+        return f"nothing lost in {plural(fills, 'fill')}"
+    size = f"{money(abs(usd))} {'lost' if usd > 0 else 'gained'}"
+    return f"{size} ({number(abs(bps), 1)} bps) in {plural(fills, 'fill')}"
 
 
 def _first_few(names: Sequence[str], limit: int = 8) -> str:

@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from iverson.errors import ConfigError
 from iverson.execution.costs import Costs
 from iverson.execution.ticks import round_down, round_up
-from iverson.model import Fill, OrderEvent
+from iverson.model import Fill, OrderEvent, Stage
 from iverson.monitoring.kinds import Value
 from iverson.monitoring.record import RunRow
+
+MODELLED = (Stage.BACKTEST, Stage.WALK_FORWARD)  # the fill model made their fills
+UNPRICED = ("time limit", "flatten", "fold end", "bars end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +28,14 @@ class Slip:
     """One fill beside its order; prices in dollars a share.
 
     `meant` is the order's own price: the limit of an entry or a target, the trigger of a stop. NaN
-    for orders at the market or at the close, which mean none. `expected` is what the fill model
-    books when the market trades through that price within a bar: a limit at the limit, a stop at
-    its trigger less half the spread, on the price grid. The journal holds no bars, so an open
-    beyond the price shows as a difference here; `iverson parity` compares bar by bar.
+    for orders at the market or at the close, which mean none.
+
+    `expected` is what the fill model books. Where the model itself made the fill, in a backtest or
+    a walk-forward, that is the fill. Elsewhere it is what the model books when the market trades
+    through the order's price within a bar: a limit at the limit, a stop at its trigger less half
+    the spread, on the price grid. The journal holds no bars, so an open beyond a stop shows as a
+    cost here, and NaN stands for a limit filled better than its price, for which the model would
+    have taken the open too; `iverson parity` has the bars and compares bar by bar.
     """
 
     fill: Fill
@@ -55,15 +62,19 @@ class Slip:
         return (self.fill.price - price) * sign * self.fill.size
 
 
-def slips(values: Iterable[Value], costs: Costs | None) -> list[Slip]:
-    """Lay every fill beside the last word on its order; `costs` of None leave stops unexpected."""
+def slips(values: Iterable[Value], costs: Costs | None, *, modelled: bool = False) -> list[Slip]:
+    """Lay every fill beside the last word on its order, in the order of the fills.
+
+    `modelled` says that the fill model made them; `costs` of None leave a stop's price unknown.
+    """
     orders: dict[str, OrderEvent] = {}
     found = []
     for value in values:
         if isinstance(value, OrderEvent):
             orders[value.order_id] = value
         elif isinstance(value, Fill):
-            found.append(_slip(value, orders.get(value.order_id), costs))
+            meant, expected = _prices(value, orders.get(value.order_id), costs)
+            found.append(Slip(value, meant, value.price if modelled else expected))
     return found
 
 
@@ -78,17 +89,16 @@ def costs_of(run: RunRow) -> Costs | None:
         return None
 
 
-def _slip(fill: Fill, order: OrderEvent | None, costs: Costs | None) -> Slip:
+def _prices(fill: Fill, order: OrderEvent | None, costs: Costs | None) -> tuple[float, float]:
+    """Return what was meant, and what the model books within a bar; NaN for what is not known."""
     # A time limit's limit is a collar around the market, and what is meant there is no price.
-    if order is None or fill.leg in ("time limit", "flatten", "fold end", "bars end"):
-        return Slip(fill, math.nan, math.nan)
+    if order is None or fill.leg in UNPRICED or order.kind not in ("limit", "stop"):
+        return math.nan, math.nan
+    meant, buys = order.price, fill.side == "buy"
     if order.kind == "limit":
-        return Slip(fill, order.price, order.price)
-    if order.kind != "stop":
-        return Slip(fill, math.nan, math.nan)
+        better = fill.price < meant if buys else fill.price > meant
+        return meant, math.nan if better else meant
     if costs is None:
-        return Slip(fill, order.price, math.nan)
-    half = costs.half_spread(order.price)
-    buys = fill.side == "buy"
-    expected = round_up(order.price + half) if buys else round_down(order.price - half)
-    return Slip(fill, order.price, expected)
+        return meant, math.nan
+    half = costs.half_spread(meant)
+    return meant, round_up(meant + half) if buys else round_down(meant - half)

@@ -122,6 +122,8 @@ def _closed(trade: Trade) -> str:
 def _entered(trade: OpenTrade) -> str:
     words = why(trade.reason)
     begun = f"Entered {trade.symbol} {trade.side} {shares(abs(trade.size))} at {price(trade.entry)}"
+    if not isinstance(trade.reason, str):
+        return f"{begun} ({words})" if words else begun
     return f"{begun}: {words}" if words else begun
 
 

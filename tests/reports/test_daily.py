@@ -177,6 +177,15 @@ def test_money_that_is_heard_of_late_belongs_to_the_session_that_has_it() -> Non
     assert section(friday, "slippage").facts["fills"][0]["price_usd"] == 52.0
 
 
+def test_a_loss_on_the_first_day_is_a_drawdown_from_the_cash_it_began_with() -> None:
+    with Journal() as opened:
+        opened.append_many(RUN, [run_row(10_000.0), mark(MON, 9_900.0, 0.0)])
+        result = section(daily(opened), "result").facts
+
+    assert result["drawdown_fraction"] == pytest.approx(-0.01)
+    assert result["max_drawdown_fraction"] == pytest.approx(-0.01)
+
+
 def test_sessions_that_left_no_mark_are_counted() -> None:
     with Journal() as opened:
         rows = [run_row(), mark(MON, 10_000.0, 0.0), mark(THU, 10_000.0, 0.0)]

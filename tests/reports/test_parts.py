@@ -28,8 +28,8 @@ def one(rows: list[Value]) -> OpenTrade:
     return found
 
 
-def slip(rows: list[Value], costs: Costs | None = COSTS) -> Slip:
-    (found,) = slips(rows, costs)
+def slip(rows: list[Value], costs: Costs | None = COSTS, *, modelled: bool = False) -> Slip:
+    (found,) = slips(rows, costs, modelled=modelled)
     return found
 
 
@@ -138,7 +138,7 @@ def test_positive_slippage_is_a_cost_for_buys_and_sells(
     ])  # fmt: skip
 
     assert found.usd == pytest.approx(cost)
-    assert found.model_usd == pytest.approx(cost)
+    assert math.isnan(found.model_usd) if cost < 0 else found.model_usd == pytest.approx(cost)
     assert found.bps == pytest.approx(cost / (10 * paid) * 10_000)
 
 
@@ -192,6 +192,14 @@ def test_a_fill_without_an_order_and_costs_of_another_kind_stay_unknown() -> Non
     assert math.isnan(slip(alone).usd)
     assert slip(stop, None).usd == 0.0
     assert math.isnan(slip(stop, None).model_usd)
+
+
+def test_where_the_model_made_the_fill_nothing_lies_between_them() -> None:
+    rows = [order(MON, "KO", "entry", "filled", 10, 50.0), fill(MON, "KO", "entry", 10, 49.0, 0.0)]
+    found = slip(rows, modelled=True)
+
+    assert found.usd == pytest.approx(-10.0)
+    assert found.model_usd == 0.0
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ def test_json_keeps_its_schema() -> None:
         ]),
         "slippage": sorted([
             *("usd", "bps", "model_usd", "model_bps", "priced_fills", "to_date_usd"),
-            *("to_date_bps", "spread_usd", "commission_usd", "fills"),
+            *("to_date_bps", "spread_usd", "commission_usd", "fills", "modelled_fills"),
         ]),
         "denied_signals": ["approved", "by_rule", "denied", "signals"],
         "incidents": ["count", "halts_in_force", "incidents"],

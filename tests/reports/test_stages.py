@@ -75,7 +75,9 @@ def test_the_days_of_a_backtest_add_up_to_it(backtest: Path) -> None:
     pages = adds_up(backtest)
 
     assert {page.subtitle.split(" · ")[0] for page in pages} == {"backtest"}
-    assert sum(facts(page, "slippage")["priced_fills"] for page in pages) > 0
+    slippage = [facts(page, "slippage") for page in pages]
+    assert sum(one["priced_fills"] for one in slippage) > 0
+    assert {one["model_usd"] for one in slippage} == {0.0}  # the model made these fills
 
 
 def test_the_deepest_drawdown_of_the_last_day_is_the_runs(backtest: Path) -> None:
