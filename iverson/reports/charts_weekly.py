@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from iverson.monitoring.metrics import MINIMUM_TRADES
 from iverson.reports.charts_phone import figure_of, for_phone, nothing, quiet, short
 from iverson.reports.journaled import Journaled
 from iverson.reports.periods import Period
@@ -83,7 +84,7 @@ def rules_chart(rules: pd.DataFrame) -> Figure:
     """Draw the total R of the signals that each rule denied, with its 95 % interval.
 
     `rules` is `Denied.rules()`. Left of zero the rule saved, right of it it cost; grey ones are
-    undecided.
+    undecided, or rest on fewer than 30 signals.
     """
     if rules.empty:
         return nothing("no denied signal could be followed")
@@ -91,7 +92,8 @@ def rules_chart(rules: pd.DataFrame) -> Figure:
     axes = figure.add_subplot()
     places = np.arange(len(rules))
     low, high = rules["low"].to_numpy(float), rules["high"].to_numpy(float)
-    colours = np.select([high < 0, low > 0], [BLUE, RED], GREY).tolist()
+    enough = rules["filled"].to_numpy() >= MINIMUM_TRADES
+    colours = np.select([enough & (high < 0), enough & (low > 0)], [BLUE, RED], GREY).tolist()
     known = np.isfinite(low)
     axes.hlines(
         places[known], low[known], high[known], color=list(np.array(colours)[known]), linewidth=3
@@ -102,7 +104,9 @@ def rules_chart(rules: pd.DataFrame) -> Figure:
     axes.set_yticks(places, names)
     axes.set_ylim(len(rules) - 0.5, -0.5)
     axes.set_title("What the rules saved or cost, to date")
-    axes.set_xlabel("total R of what was denied:  ← saved    cost →\nline: 95 %; grey: undecided")
+    axes.set_xlabel(
+        "total R of what was denied:  ← saved    cost →\nline: 95 %; grey: undecided or too few"
+    )
     quiet(axes)
     return figure
 

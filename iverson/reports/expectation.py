@@ -97,8 +97,13 @@ class Band:
 
     @property
     def p_value(self) -> float:
-        """Two-sided: how often a run that does what was expected ends at least as far out."""
-        return min(1.0, 2.0 * min(self.percentile, 1.0 - self.percentile))
+        """Two-sided: how often a run that does what was expected ends at least as far out.
+
+        Never 0: the run itself counts as one of those drawn (Davison and Hinkley 1997, "Bootstrap
+        Methods and their Application", eq. 4.11).
+        """
+        tail = min(self.percentile, 1.0 - self.percentile)
+        return min(1.0, 2.0 * (1.0 + tail * self.draws) / (1.0 + self.draws))
 
     @property
     def low(self) -> float:
@@ -139,8 +144,8 @@ def band(
     by Politis and White (2004), doi:10.1081/ETC-120028836. Each run is drawn twice: a history as
     long as the expectation's from its returns, then the run from that history. The first draw is
     the doubt about the expectation itself (its variance 1/m beside the run's 1/n); a band without
-    it holds a run that is no different only 83 % of the time when both are equally long. This is
-    the prediction interval of Beran (1990), "Calibrating prediction regions", JASA 85, 715-723,
+    it holds a run that is no different only about 83 % of the time when both are equally long. It
+    is the prediction interval of Beran (1990), "Calibrating prediction regions", JASA 85, 715-723,
     doi:10.1080/01621459.1990.10474932, in its plain, uncalibrated form.
     """
     pool, own = (np.asarray(one, dtype=np.float64) for one in (expected, live))

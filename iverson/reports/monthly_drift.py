@@ -88,8 +88,8 @@ def verdict(found: Band) -> str:
 
 
 def percentile_words(share: float) -> str:
-    """Write a share of the runs as a percentile: 37th percentile."""
-    rank = round(100 * share)
+    """Write a share of the runs as a percentile, from the 1st to the 99th: 37th percentile."""
+    rank = min(99, max(1, round(100 * share)))
     ending = "th" if 10 <= rank % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
     return f"{rank}{ending} percentile"
 

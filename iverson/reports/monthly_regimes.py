@@ -106,7 +106,8 @@ def regime_section(
         facts={f"{one.kind}_{one.state}": one.facts for one in found},
         note="Told at the close before each session, from an equal part of every symbol: volatility"
         " of 60 sessions against its own past, last close against the mean of 200. Profit is that "
-        "of the sessions; trades are those entered in them.",
+        "of the sessions; trades are those entered in them. Unknown while the sessions before "
+        "are too few: 200 for the trend, 312 for volatility.",
         phone=lines,
     )  # fmt: skip
 

@@ -145,6 +145,8 @@ def risk_section(told: Journaled, period: Period, bars: Mapping[str, Bars] | Non
         ),
         *_stress_lines(held, bars),
     ]
+    if not any(one.positions or one.working for one in held):
+        lines = ["Nothing was held, and no entry waited, at any close of the week."]
     rows = tuple(
         (
             f"{one.session:%a %Y-%m-%d}",

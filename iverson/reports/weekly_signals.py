@@ -13,6 +13,7 @@ import pandas as pd
 
 from iverson.market.bars import Bars
 from iverson.model import Trade, Verdict
+from iverson.monitoring.metrics import MINIMUM_TRADES
 from iverson.monitoring.tables import trades_frame
 from iverson.reports.denied import Denied, follow_run, mean_risk
 from iverson.reports.journaled import Journaled
@@ -66,7 +67,7 @@ def rules_section(
             in_r(row["total_r"]),
             span(row["low"], row["high"]),
             about(row["total_r"] * risk),
-            judged(row["low"], row["high"]),
+            judged(row),
         )
         for rule, row in by_rule.items()
     )
@@ -95,7 +96,8 @@ def rules_section(
         note="Every denied signal is followed to its exit, one share, with the run's own fills and "
         "costs. A negative total is what the rule saved, a positive one what it cost, in R: profit "
         f"over planned risk, here {money(risk)} on average. Signals overlap, so totals are more "
-        "than an account could have traded, and the intervals are too narrow.",
+        "than an account could have traded, and the intervals are too narrow. Insufficient data: "
+        "fewer than 30 that would have filled.",
         phone=(*lines, *(_said(str(rule), row, risk) for rule, row in by_rule.items())),
     )
 
@@ -162,9 +164,10 @@ def suggestion_section(found: Suggestion) -> Section:
     )
 
 
-def judged(low: float, high: float) -> str:
-    """Say what the interval of a total R says of the rule."""
-    if math.isnan(low):
+def judged(row: Mapping[Any, Any]) -> str:
+    """Say what a row of `Denied.rules` says of its rule; nothing below 30 followed signals."""
+    low, high = row["low"], row["high"]
+    if row["filled"] < MINIMUM_TRADES or math.isnan(low):
         return "insufficient data"
     if low <= 0 <= high:
         return "undecided"
@@ -184,7 +187,7 @@ def _total(week: pd.Series, rule: Any) -> float:
 
 
 def _said(rule: str, row: Mapping[Any, Any], risk: float) -> str:
-    verdict, total = judged(row["low"], row["high"]), row["total_r"]
+    verdict, total = judged(row), row["total_r"]
     if verdict in ("saved", "cost"):
         made = f"{verdict} {number(abs(total), 1)} R, about {money(round(abs(total * risk)), 0)}"
     else:
@@ -216,5 +219,5 @@ def _facts(row: Mapping[Any, Any], of_week: float) -> dict[str, Any]:
         "low_r": row["low"],
         "high_r": row["high"],
         "total_r_of_week": of_week,
-        "says": judged(row["low"], row["high"]),
+        "says": judged(row),
     }

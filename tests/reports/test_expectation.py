@@ -84,6 +84,13 @@ def test_run_that_lost_its_edge_falls_outside() -> None:
     assert found.p_value < 0.05
 
 
+def test_run_beyond_all_that_were_drawn_still_has_a_chance() -> None:
+    found = band(np.full(50, 0.001), np.full(30, -0.01), seed=0, draws=200)
+
+    assert found.percentile == 0.0
+    assert found.p_value == pytest.approx(2 / 201)
+
+
 def test_short_expectation_gives_a_wider_band_than_a_long_one() -> None:
     pool = returns(600, 4)
     long, short = (

@@ -266,8 +266,8 @@ def test_hostile_words_stay_words() -> None:
 
 @pytest.mark.parametrize(
     ("share", "words"),
-    [(0.01, "1st"), (0.02, "2nd"), (0.03, "3rd"), (0.04, "4th"), (0.11, "11th"), (0.12, "12th"),
-     (0.5, "50th"), (0.53, "53rd"), (1.0, "100th")],
+    [(0.0, "1st"), (0.01, "1st"), (0.02, "2nd"), (0.03, "3rd"), (0.04, "4th"),
+     (0.11, "11th"), (0.12, "12th"), (0.5, "50th"), (0.53, "53rd"), (1.0, "99th")],
 )  # fmt: skip
 def test_percentiles_read_as_people_say_them(share: float, words: str) -> None:
     assert percentile_words(share) == f"{words} percentile"

@@ -23,6 +23,7 @@ from iverson.reports import html, json, phone
 from iverson.reports.monthly import monthly
 from iverson.reports.page import Page, Section
 from iverson.reports.weekly import weekly
+from iverson.reports.weekly_signals import judged
 from iverson.testing import noise
 from tests.reports.hand_made import (
     CASH,
@@ -30,10 +31,13 @@ from tests.reports.hand_made import (
     SETTINGS,
     account,
     accounts,
+    approved,
     close,
     denied,
     deposit,
+    fill,
     journal_of,
+    order,
     sessions,
     trade,
 )
@@ -134,7 +138,17 @@ def test_denials_are_counted_without_bars_and_not_judged() -> None:
         "3 signals denied this week: max positions 2, correlation 1.",
         "No bars: the denied signals cannot be followed.",
     )
-    assert section(page_of(by_hand()), "Risk").lines[-1] == "Stress loss: no bars."
+
+
+def test_night_cannot_be_told_of_a_position_without_bars() -> None:
+    bought = approved(MON)
+    entry = order(bought, MON, "entry", "accepted", 100.0)
+    values = [
+        *by_hand(), bought, entry, fill(entry, FRI, 100.0),
+        account(FRI, 10_600.0, held=1_000.0, positions=1),
+    ]  # fmt: skip
+
+    assert section(page_of(values), "Risk").lines[-1] == "Stress loss: no bars."
 
 
 def test_week_without_trades_is_a_week() -> None:
@@ -259,7 +273,7 @@ def test_digest_of_a_backtest_judges_rules_and_nights(backtest: tuple[Path, Any]
     assert {"max positions"} <= rules.keys()
     for one in rules.values():
         assert one["low_r"] <= one["total_r"] <= one["high_r"]
-        assert one["says"] in ("saved", "cost", "undecided")
+        assert one["says"] in ("saved", "cost", "undecided", "insufficient data")
     for one in section(page, "Risk").facts["closes"].values():
         assert 0 <= one["open_risk_fraction"] <= 0.06 + 0.01  # the rule, and a day's drift
         assert one["stress_loss_usd"] >= 0
@@ -296,6 +310,23 @@ def test_charts_are_narrow_enough_for_a_telephone(backtest: tuple[Path, Any]) ->
             text.get_fontsize() for text in figure.findobj(lambda a: hasattr(a, "get_fontsize"))
         ]
         assert min(sizes) >= 9.0
+
+
+@pytest.mark.parametrize(
+    ("filled", "low", "high", "words"),
+    [(30, -9.0, -1.0, "saved"), (30, 1.0, 9.0, "cost"), (30, -1.0, 1.0, "undecided"),
+     (29, -9.0, -1.0, "insufficient data"), (30, np.nan, np.nan, "insufficient data")],
+)  # fmt: skip
+def test_rule_is_judged_by_its_interval_from_thirty_signals_on(
+    filled: int, low: float, high: float, words: str
+) -> None:
+    assert judged({"filled": filled, "low": low, "high": high}) == words
+
+
+def test_week_in_which_nothing_is_held_over_night_says_so() -> None:
+    found = section(page_of(accounts(DAYS[0], [10_000.0] * 9)), "Risk")
+
+    assert found.lines == ("Nothing was held, and no entry waited, at any close of the week.",)
 
 
 def test_metric_without_enough_is_never_judged() -> None:
