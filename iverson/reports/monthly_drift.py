@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from iverson.monitoring.events import Step
@@ -37,7 +37,7 @@ def drift_section(
     trades: list[Comparison] = []
     if expected.told is not None:
         trades = compared(told, expected.told, seed=seed, resamples=resamples)
-    lines = (verdict(found), *_caps(told, expected))
+    lines = (verdict(found), *_differences(told, expected))
 
     def chart() -> Figure:
         from iverson.reports.charts_monthly import fan_chart
@@ -94,17 +94,19 @@ def percentile_words(share: float) -> str:
     return f"{rank}{ending} percentile"
 
 
-def _caps(told: Journaled, expected: Expectation) -> tuple[str, ...]:
-    """Say when sizes were capped here and not there: then smaller moves are no drift."""
-    steps = told.of(Step)
-    if not steps or (expected.told is not None and expected.told.of(Step)):
-        return ()
-    return (
-        (
+def _differences(told: Journaled, expected: Expectation) -> Iterator[str]:
+    """Say what else differs between the run and the run that was expected."""
+    steps, other = told.of(Step), expected.told
+    if other is not None and other.made_up:
+        yield f"The expectation rests on {other.made_up}."
+    if other is not None and other.run.strategy != told.run.strategy:
+        yield f"The expectation is of another strategy, {other.run.strategy}."
+    if steps and not (other is not None and other.of(Step)):
+        # With a smaller stake an unchanged edge gains and loses less.
+        yield (
             f"Sizes are capped by capital steps (now {percent(steps[-1].cap, 1)}), those of the "
             "expectation were not: smaller gains and losses are no drift."
-        ),
-    )
+        )
 
 
 def _table(found: Sequence[Comparison]) -> Table:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from iverson.errors import DataError
+from iverson.errors import DataError, IversonError
 from iverson.market import store as stores
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
@@ -67,7 +67,7 @@ def _stored(symbols: tuple[str, ...], verdicts: list[Verdict], shelf: Store) -> 
     for interval in _intervals(verdicts, shelf):
         try:
             bars = load_bars(symbols, interval=interval, store=shelf, all_of_them=False)
-        except DataError:
+        except IversonError:  # none, damaged, or in a format that this machine cannot read
             continue
         if all(_ends_there(verdict, bars) for verdict in verdicts[:100]):
             return bars

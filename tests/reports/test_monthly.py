@@ -21,7 +21,7 @@ from iverson.monitoring.events import Step
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.metrics import sharpe
 from iverson.reports import html, json, phone
-from iverson.reports.expectation import read_expectation
+from iverson.reports.expectation import Expectation, read_expectation
 from iverson.reports.monthly import monthly
 from iverson.reports.monthly_drift import percentile_words
 from iverson.reports.page import Page, Section
@@ -174,6 +174,17 @@ def test_capped_sizes_are_no_drift() -> None:
     assert "capped by capital steps (now 1.0%)" in found.lines[1]
 
 
+def test_expectation_from_made_up_bars_or_of_another_strategy_is_told() -> None:
+    odd = replace(SETTINGS, strategy="Other", parameters={"feed": "SYNTHETIC"})
+    expected = told_of(grown(walked(2)), odd)
+    given = Expectation(expected.returns.to_numpy(), "walked", expected)
+
+    found = section(page_of(grown(walked(4)), expectation=given), "Against the walk-forward")
+
+    assert found.lines[1].startswith("The expectation rests on SYNTHETIC bars, made by a computer")
+    assert found.lines[2] == "The expectation is of another strategy, Other."
+
+
 def test_regimes_are_those_of_research_and_share_the_profit_out() -> None:
     made = noise("A B", seed=7, sessions=600, start=date(2024, 10, 1))
     returns = walked(8)
@@ -217,6 +228,13 @@ def test_first_partial_month_and_a_month_without_trades() -> None:
     assert "6 of 21 sessions" in page.subtitle
     assert "no trade closed" in page.headline
     assert section(page, "By symbol").lines == ("No trade was closed.",)
+
+
+def test_run_of_one_session_can_be_drawn_and_read() -> None:
+    made = noise("A B", seed=7, sessions=600, start=date(2024, 10, 1))
+    page = page_of([account(START, 10_010.0)], expectation=walked(2), bars=made)
+
+    assert len(phone.render(page).photos) == 3
 
 
 def test_months_before_the_run_and_nonsense_are_refused() -> None:

@@ -24,7 +24,7 @@ from iverson.reports.monthly import monthly
 from iverson.reports.page import Page, Section
 from iverson.reports.weekly import weekly
 from iverson.reports.weekly_signals import judged
-from iverson.testing import noise
+from iverson.testing import bars, noise
 from tests.reports.hand_made import (
     CASH,
     RUN,
@@ -48,6 +48,7 @@ DAYS = sessions(date(2026, 11, 16), 9)
 MON, TUE, WED, FRI = DAYS[5:]
 EQUITY = [10_010, 10_020, 10_000, 9_990, 10_050, 10_100, 10_070, 10_570, 10_600]
 ADDED = 500.0  # on Wednesday
+BARS = bars("100 101 102 103", start=MON)
 BAD = "<script>alert(1)</script> & \u202e/stop\nhttps://evil.example @all"
 
 
@@ -174,6 +175,13 @@ def test_week_in_which_nothing_was_noted_says_so() -> None:
 
     assert page.headline == "No session of 2026-W48 was noted"
     assert phone.render(page).html
+
+
+def test_run_of_one_session_can_be_drawn_and_read() -> None:
+    page = page_of([denied(MON, stop=120.0), account(MON, 10_010.0)], bars={"TEST": BARS})
+
+    assert len(phone.render(page).photos) == 2
+    assert "1 signal faulty, not followed." in section(page, "What the rules saved or cost").lines
 
 
 def test_account_that_was_lost_is_told_without_a_ratio() -> None:
