@@ -7,6 +7,7 @@ periodic ones are found in `iverson.reports.kinds`.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from iverson.cli.loading import AsJson
 from iverson.reports.kinds import KINDS
 
 if TYPE_CHECKING:
+    from iverson.monitoring.journal import Journal
     from iverson.reports.page import Page
 
 File = Annotated[
@@ -28,8 +30,9 @@ File = Annotated[
 Run = Annotated[
     str | None, typer.Option(help="Name of the run, as in `iverson journal runs`; default last.")
 ]
-When = Annotated[
-    str | None, typer.Option("--session", help="Day to report, as 2026-11-27; default the last.")
+Expected = Annotated[
+    Path | None,
+    typer.Option(help="Journal of the walk-forward that says what to expect (its last run)."),
 ]
 Html = Annotated[Path | None, typer.Option("--html", help="Write the page, with charts, here.")]
 ToTelegram = Annotated[
@@ -113,7 +116,8 @@ def _periodic(kind: str) -> Callable[..., None]:
         file: File = None,
         *,
         run: Run = None,
-        when: When = None,
+        when: str | None = None,
+        expected: Expected = None,
         html: Html = None,
         as_json: AsJson = False,
         telegram: ToTelegram = False,
@@ -127,7 +131,8 @@ def _periodic(kind: str) -> Callable[..., None]:
         check_html(html)
         bot = _bot() if telegram else None
         with Journal(file or settings().journal, read_only=True) as journal:
-            page = make_page(kind, journal, run=run, when=when)
+            beside = _beside(kind, journal, run, expected)
+            page = make_page(kind, journal, run=run, when=when, **beside)
         if html is not None:
             from iverson.reports import html as browser
 
@@ -142,7 +147,42 @@ def _periodic(kind: str) -> Callable[..., None]:
 
     command.__name__ = kind
     command.__doc__ = KINDS[kind].words
+    command.__signature__ = _signature(kind, command)  # type: ignore[attr-defined]  # read by typer
     return command
+
+
+def _signature(kind: str, command: Callable[..., None]) -> inspect.Signature:
+    """Return the options of a kind: when it is to report under its own name, and what it takes."""
+    told = KINDS[kind]
+    whole = inspect.signature(command, eval_str=True)
+    when = typer.Option(f"--{told.when}", help=told.says)
+    options = {
+        **whole.parameters,
+        "when": whole.parameters["when"].replace(annotation=Annotated[str | None, when]),
+    }
+    if "expectation" not in told.takes:
+        del options["expected"]
+    return whole.replace(parameters=list(options.values()))
+
+
+def _beside(kind: str, journal: Journal, run: str | None, expected: Path | None) -> dict[str, Any]:
+    """Find what a kind takes beside the journal: bars, the trial ledger, a walk-forward."""
+    from iverson.config import settings
+    from iverson.monitoring.journal import Journal
+    from iverson.reports.expectation import read_expectation
+    from iverson.research.trials import LEDGER
+    from iverson.stages.report_bars import bars_of_run
+
+    found: dict[str, Any] = {}
+    takes, store = KINDS[kind].takes, settings().store
+    if "bars" in takes:
+        found["bars"] = bars_of_run(journal, run=run, store=store)
+    if "ledger" in takes:
+        found["ledger"] = store / LEDGER
+    if expected is not None:
+        with Journal(expected, read_only=True) as other:
+            found["expectation"] = read_expectation(other)
+    return found
 
 
 def _bot() -> Callable[[], Any]:

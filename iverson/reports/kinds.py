@@ -3,6 +3,7 @@
 
 A kind K is made by the function K of the module `iverson.reports.K`. It takes a journal, the name
 of a run as `run` and, under the name noted here, the day or the span to report; both may be None.
+What else it can make use of is noted too: a page without it says what is missing.
 """
 
 from __future__ import annotations
@@ -21,15 +22,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Periodic:
-    """A kind: what it tells, in a sentence, and the name of the argument that says when."""
+    """A kind: what it tells, in a sentence, and the name of the argument that says when.
+
+    `says` explains that argument. `takes` names the further ones: "bars" (by symbol), "ledger" (the
+    file of the trials), "expectation" (of a walk-forward).
+    """
 
     words: str
     when: str
+    says: str = "Day to report, as 2026-11-27; default the last."
+    takes: tuple[str, ...] = ()
 
 
 KINDS = {
     "daily": Periodic(
         "One session: trades, profit, open positions, slippage, denials, incidents.", "session"
+    ),
+    "weekly": Periodic(
+        "One week: strategies, risk, metrics, what the rules saved or cost, suggestions.",
+        "week",
+        "Week to report, as 2026-W48 or a day within it; default the last.",
+        ("bars", "ledger"),
+    ),
+    "monthly": Periodic(
+        "One month: where the profit came from, drift from the walk-forward, regimes.",
+        "month",
+        "Month to report, as 2026-11 or a day within it; default the last.",
+        ("bars", "expectation"),
     ),
 }
 
