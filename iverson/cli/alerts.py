@@ -62,7 +62,8 @@ def _test(chosen: Settings) -> None:
 def _deliver(chosen: Settings, journal: Path) -> None:
     from iverson.errors import Refused
     from iverson.market.calendar import utc_now
-    from iverson.stages.herald import FLUSH_SECONDS, herald_of
+    from iverson.stages.herald import FLUSH_SECONDS
+    from iverson.stages.heralded import herald_of
 
     if not journal.exists():
         raise Refused(f"there is no journal at {journal}, so there is nothing to tell")
@@ -81,7 +82,7 @@ def _deliver(chosen: Settings, journal: Path) -> None:
 
 def _telegram(chosen: Settings) -> Channel:
     from iverson.errors import Refused
-    from iverson.stages.herald import channel_of
+    from iverson.stages.heralded import channel_of
 
     if chosen.telegram_token is None and chosen.telegram_chat is None:
         raise Refused(

@@ -49,7 +49,11 @@ KINDS: dict[str, Kind] = {
     "keys": Kind(True, "🔑", "keys refused"),
     "heartbeat lost": Kind(True, "💔", "heartbeats lost"),
     "alarm": Kind(True, "🚨", "alarms"),
+    "daily report": Kind(False, "📋", "daily reports"),
+    "weekly report": Kind(False, "🗓", "weekly reports"),
+    "monthly report": Kind(False, "📅", "monthly reports"),
 }
+REPORTS = ("daily report", "weekly report", "monthly report")  # made elsewhere, told like alerts
 KIND_OF_ALARM = {
     "out of sync": "out of sync",
     "keys": "keys",
@@ -117,6 +121,11 @@ class Alerts:
         account = self._runs.setdefault(run, _Run(run))
         found = told(account, seq, value)
         return found if account.trades else None
+
+    def tells_of(self, run: str) -> bool:
+        """Whether people wait for what this run does."""
+        account = self._runs.get(run)
+        return account is None or account.trades
 
     def overdue(self, now: datetime) -> list[Alert]:
         """Return an alert for each run whose last sign of life was to be followed by now."""

@@ -4,23 +4,25 @@
 An alert goes in a message of its own, critical ones first, as long as at most five wait and fewer
 than ten messages were sent within ten minutes. Otherwise what waits is gathered, once a minute: one
 message names every critical alert and counts the others by kind. What does not fit follows at once,
-and of more than 300 critical ones each is cut to the beginning of its words.
+and of more than 300 critical ones each is cut to the beginning of its words. Reports come last,
+each alone, and of many of a kind the last few.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from iverson.monitoring.alerts import KINDS
+from iverson.monitoring.alerts import KINDS, REPORTS
 from iverson.monitoring.message import TEXT_LIMIT, length, split
 
 ALONE = 5  # alerts that may wait and still go one by one
 BUSY, WITHIN = 10, timedelta(minutes=10)  # messages sent within a time that are enough
 SPACING = timedelta(minutes=1)  # of gathered messages
 SETTLE = timedelta(seconds=3)  # in which the fills of one order come together
+LAST_REPORTS = 3  # of a kind that are told when more wait
 MANY, SHORT = 300, 40  # critical alerts beyond which so many characters of each have to do
 AGAIN = "(possibly told before)"
 
@@ -47,12 +49,16 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A message, the keys of all that it tells, and the row that a picture would show."""
+    """A message, the keys of all that it tells, and of one told alone its kind.
+
+    `pictured` is the row that a picture, or a report's charts, would show.
+    """
 
     text: str
     keys: tuple[str, ...]
     silent: bool
     pictured: int | None = None
+    kind: str = ""
 
 
 def next_message(
@@ -72,9 +78,9 @@ def next_message(
     lost: alerts that were given up because they were old, to be mentioned.
     ending: nothing will come together any more, so nothing is waited for.
     """
-    units = _units(waiting)
+    units = _units([one for one in waiting if one.kind not in REPORTS])
     if not units:
-        return None
+        return _report([one for one in waiting if one.kind in REPORTS], lost)
     recent = sum(1 for at in sent if now - at < WITHIN)
     if len(units) <= ALONE and recent < BUSY:
         ripe = [
@@ -106,7 +112,25 @@ def _alone(several: list[Waiting], lost: int) -> Draft:
         f"{again}{newest.text}{foot}",
         tuple(one.key for one in several),
         newest.silent,
-        newest.seq if newest.kind == "exit filled" else None,
+        newest.seq if newest.kind in ("exit filled", *REPORTS) else None,
+        newest.kind,
+    )
+
+
+def _report(reports: list[Waiting], lost: int) -> Draft | None:
+    """Tell a report; where many of a kind wait, the last few of them only."""
+    if not reports:
+        return None
+    same = [one for one in reports if one.kind == reports[0].kind]
+    older = max(0, len(same) - LAST_REPORTS)
+    draft = _alone([same[older]], lost)
+    if not older:
+        return draft
+    name, _, _ = draft.kind.partition(" ")
+    return replace(
+        draft,
+        text=f"{draft.text}\n<i>{older:,} older ones: iverson report {name}</i>",
+        keys=(*(one.key for one in same[:older]), *draft.keys),
     )
 
 

@@ -275,7 +275,10 @@ class Outbox:
 
     def _drop_old(self, now: datetime) -> None:
         old = seconds_of(now - DROPPED_AFTER)
-        where = "state IN ('queued', 'failed') AND NOT critical AND since < ?"
+        where = (
+            "state IN ('queued', 'failed') AND NOT critical AND kind NOT LIKE '% report'"
+            " AND since < ?"
+        )
         (found,) = self._one(f"SELECT count(*) FROM alerts WHERE {where}", old) or (0,)  # noqa: S608 (our own words)
         if found:
             with self._written("drop") as execute:

@@ -8,28 +8,27 @@ trades waits for it. Whatever fails in it is logged, and never ends a run.
 
 from __future__ import annotations
 
+import html
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from iverson.config import Settings
-from iverson.errors import ConfigError, IversonError
-from iverson.monitoring.alerts import Alert, Alerts, Way, ways
-from iverson.monitoring.channel import Channel, Later, Log, Undelivered
-from iverson.monitoring.hiding import check_token
+from iverson.errors import IversonError
+from iverson.monitoring.alerts import REPORTS, Alert, Alerts, Way, ways
+from iverson.monitoring.channel import Channel, Undelivered
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.kinds import Kind
 from iverson.monitoring.message import plain
 from iverson.monitoring.outbox import Outbox, Sending, path_of
+from iverson.monitoring.record import EquityRow
+from iverson.stages.evening import Evening
 
 POLL_SECONDS = 1.0
 FLUSH_SECONDS = 20.0  # that the end of a run may take for its alerts
 SEND_SECONDS = 10.0  # that one message takes at most
-TIMEOUT_SECONDS = 5.0  # for each step of a request: half of it
 READ: tuple[Kind, ...] = (
     "run", "verdict", "fill", "cash_flow", "trade", "equity", "halt", "release", "note", "alarm",
     "heartbeat", "drill",
@@ -49,7 +48,8 @@ class Herald:
     channel: where to; closed with the herald.
     chosen: how each kind is told, as in the settings.
     clock: the time of the journal's rows, the venue's. monotonic, pause: seconds, and waiting some.
-    picture: what draws a closed trade; None: no pictures.
+    picture: what draws a closed trade; None: no pictures. evening: what makes the reports of a
+        session, None: none are told.
 
     What the journal had before there was an outbox is not told any more.
     """
@@ -64,10 +64,13 @@ class Herald:
         monotonic: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
         picture: Picture | None = None,
+        evening: Evening | None = None,
     ) -> None:
         self._ways: Mapping[str, Way] = ways(chosen or {})
         self.journal, self.channel, self.clock = journal, channel, clock
         self._monotonic, self._pause, self._picture = monotonic, pause, picture
+        self._evening = evening
+        self._closes: list[tuple[int, str, EquityRow]] = []  # accounts not reported yet
         path = path_of(journal)
         self.outbox = Outbox(path, start=None if path.exists() else _end_of(journal))
         self._alerts, self._name, self._read = Alerts(), "", 0
@@ -87,8 +90,13 @@ class Herald:
         """
         with self._lock:
             try:
+                began = self._monotonic()
                 self.read()
-                return self._deliver(seconds, ending=ending, at_once=at_once)
+                sent = self._deliver(seconds, ending=ending, at_once=at_once)
+                if self._report():  # what matters has gone out before a report is made
+                    left = max(0.0, seconds - (self._monotonic() - began))
+                    sent += self._deliver(left, ending=ending, at_once=at_once)
+                return sent
             except (IversonError, OSError) as error:
                 self._complain(f"alerts wait: {error}")
                 return 0
@@ -114,7 +122,24 @@ class Herald:
                 journal=self._name, seq=self._read, now=now,
             )  # fmt: skip
         self._found.clear()
+        self._closes = [one for one in self._closes if one[0] > place]
         return queued
+
+    def _report(self) -> int:
+        """Make the reports that are due and put them into the outbox; returns how many."""
+        if self._evening is None or not self._closes:
+            return 0
+        off = frozenset(kind for kind in REPORTS if self._ways[kind] == "off")
+        made = [
+            alert
+            for seq, run, row in self._closes
+            for alert in self._evening.alerts(seq, run, row, off=off)
+        ]
+        self._closes.clear()
+        return self.outbox.queue(
+            [(one, self._ways[one.kind] == "silent") for one in made],
+            journal=self._name, seq=self._read, now=self.clock(),
+        )  # fmt: skip
 
     # Beside a stream
 
@@ -164,6 +189,8 @@ class Herald:
                 self._read = seq
                 if alert is not None:
                     self._found.append((seq, alert))
+                if isinstance(value, EquityRow) and self._alerts.tells_of(run):
+                    self._closes.append((seq, run, value))
             self._read = max(self._read, last)
 
     def _deliver(self, seconds: float, *, ending: bool, at_once: bool) -> int:
@@ -192,7 +219,7 @@ class Herald:
     def _send(self, sending: Sending) -> bool:
         draft = sending.draft
         try:
-            png = self._draw(draft.pictured)
+            png = None if draft.kind in REPORTS else self._draw(draft.pictured)
             if png is None:
                 number = self.channel.send(draft.text, silent=draft.silent)
             else:
@@ -206,7 +233,18 @@ class Herald:
             return False
         self.outbox.sent(sending, number, now=self.clock())
         self._last_reason = ""
+        if draft.kind in REPORTS and draft.pictured is not None:
+            self._show_charts(draft.kind, draft.pictured)
         return True
+
+    def _show_charts(self, kind: str, row: int) -> None:
+        """Send the charts of a report that was told; one that does not arrive is not sent again."""
+        assert self._evening is not None
+        try:
+            for photo in self._evening.photos(kind, row):
+                self.channel.photo(photo.png, caption=html.escape(photo.caption), silent=True)
+        except (IversonError, OSError, ValueError, LookupError) as error:
+            logger.info("no charts of row %s: %s", row, error)
 
     def _draw(self, row: int | None) -> bytes | None:
         if row is None or self._picture is None:
@@ -232,106 +270,6 @@ class Herald:
         if reason != self._last_reason:
             logger.warning("%s", reason)
         self._last_reason = reason
-
-
-def herald_of(journal: Path, clock: Callable[[], datetime], chosen: Settings) -> Herald:
-    """Return the herald that the settings ask for: by Telegram, or on the log without it.
-
-    Raises
-    ------
-    ConfigError: a kind of alert that there is not, or half of what Telegram needs.
-    """
-    from iverson.stages.trade_picture import picture_of
-
-    check(chosen)
-    return Herald(
-        journal,
-        channel=channel_of(chosen),
-        clock=clock,
-        chosen=chosen.alerts,
-        picture=None if chosen.telegram_token is None else picture_of,
-    )
-
-
-def check(chosen: Settings) -> None:
-    """Raise `ConfigError` for settings that no herald could be made of."""
-    ways(chosen.alerts)
-    token, chat = chosen.telegram_token, chosen.telegram_chat
-    if (token is None) != (chat is None):
-        missing = "TOKEN" if token is None else "CHAT"
-        raise ConfigError(
-            f"alerts by Telegram need a token and a chat; set IVERSON_TELEGRAM_{missing} too"
-        )
-    if token is not None:
-        check_token(token.get_secret_value())
-
-
-def channel_of(chosen: Settings) -> Channel:
-    """Return the bot of the settings, or the log when there is none."""
-    check(chosen)
-    token, chat = chosen.telegram_token, chosen.telegram_chat
-    if token is None or chat is None:
-        return Log()
-
-    def make() -> Channel:
-        from iverson.monitoring.telegram import Telegram
-
-        return Telegram(
-            token.get_secret_value(), chat=chat, url=chosen.telegram_url,
-            timeout_seconds=TIMEOUT_SECONDS,
-        )  # fmt: skip
-
-    return Later(make)
-
-
-@contextmanager
-def heralded(
-    journal: Path, clock: Callable[[], datetime], chosen: Settings, *, threaded: bool
-) -> Iterator[None]:
-    """Have what happens inside told: while it happens (`threaded`), and what is left at its end.
-
-    A wrong setting is raised at once; an outbox that cannot be used is logged and costs the alerts,
-    not the trading.
-    """
-    try:
-        herald = herald_of(journal, clock, chosen)
-    except ConfigError:
-        raise
-    except (IversonError, OSError) as error:
-        logger.error("nobody is told: %s", error)
-        yield
-        return
-    if threaded:
-        herald.start()
-    try:
-        yield
-    finally:
-        herald.close()
-
-
-@contextmanager
-def telling(
-    maker: HeraldMaker | None,
-    journal: Path,
-    clock: Callable[[], datetime],
-    *,
-    threaded: bool = False,
-) -> Iterator[Callable[[], None]]:
-    """Have a rehearsal told by a herald, if there is one; yields what tells all up to now."""
-    if maker is None:
-        yield lambda: None
-        return
-    herald = maker(journal, clock)
-
-    def tell() -> None:
-        herald.flush(0.0)
-
-    if threaded:
-        herald.start()
-    try:
-        yield tell
-    finally:
-        herald.close()
 
 
 def _end_of(journal: Path) -> tuple[str, int] | None:

@@ -24,7 +24,8 @@ from iverson.monitoring.events import Alarm
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import Note
 from iverson.research.backtest import Prepared, Setup
-from iverson.stages.herald import HeraldMaker, telling
+from iverson.stages.herald import HeraldMaker
+from iverson.stages.heralded import telling
 from iverson.stages.rehearsed import Rehearsal, share_seconds
 from iverson.stages.runs import begin, run_name
 from iverson.stages.seen import Seen

@@ -25,7 +25,7 @@ from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import Note
 from iverson.research.backtest import Prepared
 from iverson.stages.heartbeat import next_stream
-from iverson.stages.herald import heralded
+from iverson.stages.heralded import heralded
 from iverson.stages.refreshed import vendor_of
 from iverson.stages.seen import Seen
 from iverson.stages.stream import Line, stream

@@ -29,7 +29,7 @@ from iverson.risk.max_loss import MaxLoss
 from iverson.stages import admission
 from iverson.stages.connection import Connection, connect
 from iverson.stages.heartbeat import Pulse, next_wake
-from iverson.stages.herald import check, heralded
+from iverson.stages.heralded import check, heralded
 from iverson.stages.lock import InUse
 from iverson.stages.ping import Ping
 from iverson.stages.refreshed import refresh

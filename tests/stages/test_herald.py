@@ -26,7 +26,8 @@ from iverson.monitoring.gathering import AGAIN
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.outbox import Outbox, path_of
 from iverson.monitoring.telegram import Telegram
-from iverson.stages.herald import Herald, channel_of, herald_of, heralded
+from iverson.stages.herald import Herald
+from iverson.stages.heralded import channel_of, herald_of, heralded
 from iverson.stages.trade_picture import picture_of
 from tests.monitoring.bot_api import BotApi
 from tests.monitoring.rows import AT, CASH, account, alarm, approved, began, closed, entry, later

@@ -16,7 +16,7 @@ from iverson.monitoring.events import Alarm
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.outbox import Outbox, path_of
 from iverson.simulator.server import Simulator
-from iverson.stages import herald
+from iverson.stages import herald, heralded
 from iverson.system import System
 from tests.monitoring.bot_api import TOKEN, BotApi, hangs
 from tests.stages.heralding import named
@@ -95,7 +95,7 @@ def test_dead_telegram_costs_a_wake_a_bounded_while_and_no_alert(  # noqa: PLR09
     caplog: pytest.LogCaptureFixture,
     silence: str,
 ) -> None:
-    monkeypatch.setattr(herald, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(heralded, "TIMEOUT_SECONDS", 0.3)
     flush = 2.0
     monkeypatch.setattr(herald, "FLUSH_SECONDS", flush)
     monkeypatch.setattr(herald.Herald.close, "__defaults__", (flush,))

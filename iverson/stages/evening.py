@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The evening's report: told by itself when the account of a session is noted.
+
+The daily report every session, the weekly digest with the last session of a week, the monthly
+review with the last of a month: alerts like any other, each once, with its charts as photos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from iverson.errors import DataError, IversonError
+from iverson.market.calendar import new_york
+from iverson.monitoring.alerts import REPORTS, Alert
+from iverson.monitoring.journal import Journal
+from iverson.monitoring.message import message
+from iverson.monitoring.record import EquityRow
+from iverson.reports import phone
+from iverson.reports.kinds import KINDS, make_page
+from iverson.reports.page import Page
+
+
+class Evening:
+    """Makes the reports of a journal that are due.
+
+    `ledger` is the trial ledger, for the weekly suggestions; `store` has the bars before the run.
+    """
+
+    def __init__(self, journal: Path, *, ledger: Path | None, store: Path | None) -> None:
+        self._journal, self._ledger, self._store = journal, ledger, store
+
+    def alerts(self, seq: int, run: str, row: EquityRow, *, off: frozenset[str]) -> Iterator[Alert]:
+        """Make an alert of each report that is due with the account of a session.
+
+        `off` names the kinds that nobody wants. A report that cannot be made says so in its place.
+        """
+        for kind in due(row.session):
+            if kind in off:
+                continue
+            try:
+                text = phone.render(self._page(kind, run, row.session), photos=False).html
+            except (IversonError, ValueError, ArithmeticError, LookupError) as error:
+                text = message(
+                    "<b>The {kind} of {session} could not be made</b>: {why}",
+                    kind=kind, session=str(row.session), why=str(error),
+                )  # fmt: skip
+            line = message("{kind} of {session}", kind=kind, session=str(row.session))
+            key = f"{run}#{seq}#{kind}"
+            yield Alert(key, seq, kind, row.at, text, line)
+
+    def photos(self, kind: str, seq: int) -> tuple[phone.Photo, ...]:
+        """Draw the charts of a report that was told; none without matplotlib.
+
+        Raises
+        ------
+        DataError: the row is no account of a session.
+        """
+        if find_spec("matplotlib") is None:
+            return ()
+        with Journal(self._journal, read_only=True) as journal:
+            found = next(journal.each_of_runs("equity", after=seq - 1), None)
+        if found is None or found[0] != seq:
+            raise DataError(f"row {seq} of {self._journal} is no account of a session")
+        _, run, row = found
+        assert isinstance(row, EquityRow)
+        return phone.render(self._page(kind, run, row.session)).photos
+
+    def _page(self, kind: str, run: str, session: date) -> Page:
+        from iverson.stages.report_bars import bars_of_run
+
+        name, _, _ = kind.partition(" ")
+        with Journal(self._journal, read_only=True) as journal:
+            beside: dict[str, Any] = {}
+            if "bars" in KINDS[name].takes:
+                beside["bars"] = bars_of_run(journal, run=run, store=self._store)
+            if "ledger" in KINDS[name].takes and self._ledger is not None:
+                beside["ledger"] = self._ledger
+            return make_page(name, journal, run=run, when=session.isoformat(), **beside)
+
+
+def due(session: date) -> tuple[str, ...]:
+    """Return the kinds of report that a session ends: daily, and where it is the last, more."""
+    following = new_york().offset(session, 1)
+    daily, weekly, monthly = REPORTS
+    return (
+        daily,
+        *([weekly] if following.isocalendar()[:2] != session.isocalendar()[:2] else []),
+        *([monthly] if following.month != session.month else []),
+    )
