@@ -199,7 +199,13 @@ def _bot() -> Callable[[], Any]:
             "--telegram needs a bot and a chat; set IVERSON_TELEGRAM_TOKEN and "
             "IVERSON_TELEGRAM_CHAT"
         )
-    connect = import_module("iverson.monitoring.telegram").Telegram
+    try:
+        connect = import_module("iverson.monitoring.telegram").Telegram
+    except ImportError as error:
+        raise ConfigError(
+            f"--telegram needs {error.name}, which is not installed; run `pip install "
+            "python-telegram-bot`"
+        ) from error
     return lambda: connect(token.get_secret_value(), chat=chat, url=url)
 
 

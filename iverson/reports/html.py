@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from iverson.reports.page import Page, Section, clean
 from iverson.research import report_parts as parts
-from iverson.research.charts_style import MARK, data_uri, marked
+from iverson.research.charts_style import data_uri, marked
 
 NARROW = 7.0  # inches; such a picture is made to be read on a telephone
 
@@ -24,7 +24,7 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    with marked(MARK if page.made_up else ""):
+    with marked(page.mark):
         chapters = [_chapter(section) for section in page.sections]
     return environment.get_template("page.html.j2").render(
         kind=page.kind,
@@ -40,13 +40,10 @@ def _chapter(section: Section) -> parts.Section:
     found: list[parts.Table | parts.Picture] = []
     if section.table is not None:
         table = section.table
-        found.append(
-            parts.Table(
-                head=tuple(map(clean, table.columns)),
-                rows=tuple(tuple(map(clean, row)) for row in table.written()),
-                left=table.words,
-            )
-        )
+        head = tuple(map(clean, table.columns))
+        rows = tuple(tuple(map(clean, row)) for row in table.written())
+        wrap = table.words == len(head)  # numbers would be broken, too
+        found.append(parts.Table(head, rows, left=table.words, wrap=wrap))
     if section.chart is not None:
         figure = section.chart()
         words = clean(f"{section.title}, as a chart")

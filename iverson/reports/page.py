@@ -17,6 +17,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from iverson.market.feeds import MADE_UP_BESIDE, SYNTHETIC
 from iverson.research.report_parts import NONE, minus
 
 if TYPE_CHECKING:
@@ -95,6 +96,12 @@ class Page:
     first: date
     last: date
     made_up: str = ""
+
+    @property
+    def mark(self) -> str:
+        """What is written across every picture of data that was made up; "" when none was."""
+        beside = self.made_up == MADE_UP_BESIDE
+        return f"{SYNTHETIC} {'DATA' if beside else 'BARS'}" if self.made_up else ""
 
 
 def cell(value: object) -> str:

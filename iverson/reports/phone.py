@@ -13,6 +13,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from iverson.reports.page import Page, Section, clean
 from iverson.reports.terminal import columns
@@ -44,8 +45,9 @@ class Message:
 
 
 def render(page: Page, *, photos: bool = True) -> Message:
-    """Return the message of a page; without `photos` nothing is drawn."""
-    return Message(text(page), tuple(_photos(page)) if photos else ())
+    """Return the message of a page; without `photos`, or without matplotlib, nothing is drawn."""
+    drawn = photos and find_spec("matplotlib") is not None
+    return Message(text(page), tuple(_photos(page)) if drawn else ())
 
 
 def text(page: Page) -> str:
@@ -120,14 +122,14 @@ def _cut(message: str) -> str:
 
 
 def _photos(page: Page) -> list[Photo]:
-    from iverson.research.charts_style import MARK, marked, styled
+    from iverson.research.charts_style import marked, styled
 
     found = []
     for section in page.sections:
         if section.chart is None or not section.on_phone:
             continue
         stream = io.BytesIO()
-        with styled(), marked(MARK if page.made_up else ""):
+        with styled(), marked(page.mark):
             section.chart().savefig(stream, format="png")
         caption = quoted(f"{page.title}: {section.title.lower()}"[:CAPTION_WORDS])
         found.append(Photo(stream.getvalue(), caption))

@@ -34,7 +34,7 @@ def trades_section(known: Journaled, first: date, last: date) -> Section:
     opened = [one for one in open_trades(known.values) if first <= one.since <= last]
     rows = tuple(
         (
-            *(one.symbol, one.side, one.exit_reason, why(one.reason), one.entry_session),
+            *(one.symbol, one.side, one.exit_reason, why(one.reason, 48), one.entry_session),
             *(shares(one.size), price(one.entry), price(one.exit)),
             *(signed_money(one.pnl), in_r(one.r_multiple)),
         )
@@ -68,7 +68,7 @@ def positions_section(known: Journaled) -> Section:
     total = math.fsum(losses)
     share = total / equity if equity > 0 else math.nan
     bare = [one.symbol for one in held if math.isnan(one.stop)]
-    stopped = f"All stops at their prices: {money(total)} lost ({percent(share)} of equity)"
+    stopped = f"If every stop fills at its price: {money(total)} lost ({percent(share)} of equity)"
     lines = (
         *([] if held else ["Flat."]),
         *([stopped] if losses else []),

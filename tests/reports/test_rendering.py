@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from iverson.market.feeds import MADE_UP
+from iverson.market.feeds import MADE_UP, MADE_UP_BESIDE
 from iverson.reports import html, json, phone, terminal
 from iverson.reports.daily import daily
 from iverson.reports.page import Page, Section, Table, cell, clean
@@ -139,6 +139,13 @@ def test_photos_are_the_charts_of_what_is_on_the_phone() -> None:
     assert all(photo.png.startswith(b"\x89PNG") for photo in found.photos)
 
 
+def test_without_matplotlib_the_words_go_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = pages()[1]
+    monkeypatch.setattr(phone, "find_spec", lambda name: None)
+
+    assert phone.render(page) == phone.Message(phone.text(page), ())
+
+
 def test_nothing_is_loaded_from_anywhere() -> None:
     page = html.render(pages()[1])
 
@@ -211,6 +218,9 @@ def test_made_up_bars_are_called_so_everywhere() -> None:
     assert MADE_UP in phone.text(page)
     assert "SYNTHETIC: " in html.render(page)
     assert standard.loads(json.render(page))["made_up"] == MADE_UP
+    assert page.mark == "SYNTHETIC BARS"
+    assert replace(page, made_up=MADE_UP_BESIDE).mark == "SYNTHETIC DATA"
+    assert not real.mark
     for marked, plain in zip(phone.render(page).photos, phone.render(real).photos, strict=True):
         assert marked.png != plain.png  # the words are written across the picture
 
