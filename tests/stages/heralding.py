@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +111,22 @@ def herald_on(
             made.outbox.close()
 
 
-def deliver(path: str, url: str, token: str, chat: int, seconds: float) -> None:
-    """Tell what waits, for some seconds; the body of a child process that may be killed."""
+def deliver(
+    path: str, bot: tuple[str, str, int], ready: Any, *, seconds: float, ahead: float
+) -> None:
+    """Tell what waits, for some seconds; the body of a child process that may be killed.
+
+    `bot` is its address, token and chat; the clock is `ahead` by some seconds, because messages
+    that come close upon each other are gathered. `ready` is set when it begins.
+    """
     from iverson.monitoring.telegram import Telegram
 
-    bot = Telegram(token, chat=chat, url=url, timeout_seconds=5, pace_seconds=0)
-    herald = Herald(Path(path), channel=bot, clock=utc_now)
+    url, token, chat = bot
+    telegram = Telegram(token, chat=chat, url=url, timeout_seconds=5, pace_seconds=0)
+    herald = Herald(
+        Path(path), channel=telegram, clock=lambda: utc_now() + timedelta(seconds=ahead)
+    )
+    ready.set()
     herald.start(0.01)
     try:
         herald._stopping.wait(seconds)

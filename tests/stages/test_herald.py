@@ -338,24 +338,27 @@ def test_month_is_told_by_a_bot(tmp_path: Path) -> None:
         assert all(one.picture.startswith(b"\x89PNG") for one in api.photos)
 
 
-def children(path: Path, api: BotApi, count: int, seconds: float) -> list[Any]:
+def child_of(path: Path, api: BotApi, *, seconds: float, ahead: float = 0.0) -> Any:
+    """Start a process that tells; returns it when it has begun."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.stages.heralding", "iverson.monitoring.telegram"])
-    made = [
-        context.Process(target=deliver, args=(str(path), api.url, api.token, api.chat, seconds))
-        for _ in range(count)
-    ]
-    for child in made:
-        child.start()
-    return made
+    ready = context.Event()
+    child = context.Process(
+        target=deliver,
+        args=(str(path), (api.url, api.token, api.chat), ready),
+        kwargs={"seconds": seconds, "ahead": ahead},
+    )
+    child.start()
+    assert ready.wait(30)
+    return child
 
 
 def test_two_processes_tell_each_alert_once(path: Path) -> None:
     alerts = 40
     with BotApi() as api:
         Outbox(path_of(path)).close()
-        both = children(path, api, 2, 4.0)
         write(path, began())
+        both = [child_of(path, api, seconds=4.0) for _ in range(2)]
         for number in range(alerts):
             write(path, alarm(f"alarm number {number}."))
             time.sleep(0.02)
@@ -369,29 +372,40 @@ def test_two_processes_tell_each_alert_once(path: Path) -> None:
         assert AGAIN not in whole
 
 
-def test_killed_processes_lose_nothing_critical(path: Path) -> None:
-    """Kill -9 at random moments; the one that may finish tells what is left."""
-    kills, chance = 25, random.Random(5)
-    with BotApi(seconds=0.1) as api:
-        Outbox(path_of(path)).close()
-        write(path, began())
-        for number in range(kills):
-            write(path, alarm(f"alarm number {number}."), entry(1, order=f"order {number}"))
-            (child,) = children(path, api, 1, 60.0)
-            time.sleep(chance.uniform(0.02, 0.35))
-            child.kill()
-            child.join(10)
-        (last,) = children(path, api, 1, 2.0)
-        last.join(60)
-        assert last.exitcode == 0
+def killed(path: Path, api: BotApi, *, kills: int, seed: int) -> dict[int, list[str]]:
+    """Kill a process that tells, again and again; returns the messages of each critical alert.
 
-        told: dict[int, list[str]] = {}
-        for one in api.messages:
-            for line in one.text.splitlines():
-                if found := re.search(r"alarm number (\d+)\.", line):
-                    told.setdefault(int(found[1]), []).append(one.text)
+    The kill comes at a random moment of the telling, and every answer takes a while.
+    """
+    chance, apart = random.Random(seed), 1_200.0
+    Outbox(path_of(path)).close()
+    write(path, began())
+    for number in range(kills):
+        write(path, alarm(f"alarm number {number}."), entry(1, order=f"order {number}"))
+        child = child_of(path, api, seconds=60.0, ahead=number * apart)
+        time.sleep(chance.uniform(0.0, 0.3))
+        child.kill()
+        child.join(10)
+    last = child_of(path, api, seconds=2.0, ahead=kills * apart)
+    last.join(60)
+    assert last.exitcode == 0
+    told: dict[int, list[str]] = {}
+    for one in api.messages:
+        for line in one.text.splitlines():
+            if found := re.search(r"alarm number (\d+)\.", line):
+                told.setdefault(int(found[1]), []).append(one.text)
+    return told
+
+
+def test_killed_processes_lose_nothing_critical(path: Path) -> None:
+    kills = 10
+    with BotApi(seconds=0.05) as api:
+        told = killed(path, api, kills=kills, seed=5)
+
         assert sorted(told) == list(range(kills))
         for texts in told.values():
             assert all(AGAIN in text for text in texts[1:])
+        assert any(AGAIN in one.text for one in api.messages)  # some were killed in the sending
+        assert len(named([one.text for one in api.messages], "AAPL bought")) <= kills
         with Outbox(path_of(path), read_only=True) as outbox:
             assert set(outbox.counts()) <= {"sent", "unsure"}
