@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from iverson.desk import Desk
@@ -267,7 +267,7 @@ def test_levels_stay_in_bounds_one_step_a_session_and_no_size_above_the_cap(
         assert verdict.risk <= equity * cap * (1 + 1e-9)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, phases=(Phase.reuse, Phase.generate))  # shrinking journals takes minutes
 @given(paths(), st.booleans())
 def test_cut_at_any_bar_it_goes_on_as_if_it_had_not_been_cut(
     path: list[Bar], journaled: bool

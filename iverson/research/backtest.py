@@ -260,8 +260,6 @@ def simulate(
     cerebro.addstrategy(setup.strategy, desk=desk, **setup.params)
     with blamed(setup.strategy, setup.params):
         cerebro.run()
-    if setup.capital is not None:
-        desk.count_trades()  # those that ended with the run count in the next one
 
     marks = record.equity
     sessions = np.array([row.session for row in marks], dtype="datetime64[D]")

@@ -13,6 +13,8 @@ import pytest
 
 import iverson as iv
 from iverson.errors import ConfigError
+from iverson.model import Trade
+from iverson.monitoring.events import Step
 from iverson.monitoring.reports import read_report
 from iverson.research.backtest import Prepared, Setup, simulate
 from iverson.research.search import Task
@@ -109,6 +111,27 @@ def test_memory_read_from_a_backtests_journal_is_what_it_hands_over(tmp_path: Pa
     assert (state.risk_cap, state.stepped, state.multiples) == (
         handed.risk_cap, handed.stepped, handed.multiples,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("back", range(1, 7))
+def test_trade_that_ends_with_the_run_counts_in_the_next_one(back: int) -> None:
+    last = SESSIONS[-back].item()
+    outcome = simulate(SETUP, Prepared.of(SERIES), first=FIRST, last=last)
+    values = outcome.record.values
+    since = max(number for number, value in enumerate(values) if isinstance(value, Step))
+
+    after = [value.r_multiple for value in values[since:] if isinstance(value, Trade)]
+    assert outcome.opening.state.multiples == tuple(after)
+
+
+def test_those_runs_end_with_a_trade() -> None:
+    """So that the test above is about it."""
+    ends = [
+        simulate(SETUP, Prepared.of(SERIES), first=FIRST, last=SESSIONS[-back].item())
+        for back in range(1, 7)
+    ]
+
+    assert "fold end" in {one.record.trades[-1].exit_reason for one in ends}
 
 
 @pytest.mark.parametrize("at_border", ["close", "carry"])
