@@ -106,7 +106,7 @@ class Desk:
             self._book = None
         return True
 
-    def count_trades(self) -> None:
+    def _count_trades(self) -> None:
         """Let the account know the trades that were noted since it was last told."""
         values = self.record.values
         for value in values[self._counted :]:
@@ -116,7 +116,7 @@ class Desk:
 
     def _step(self, capital: CapitalSteps, at: datetime, session: date) -> None:
         """Change what a trade may risk, at most once a session, and note it."""
-        self.count_trades()
+        self._count_trades()
         account = self.account
         change = capital.begin(account.risk_cap)
         if change is None and account.stepped < session:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from iverson.errors import ConfigError
 from iverson.execution.costs import Costs
 from iverson.market import store as stores
 from iverson.market.bars import DAILY, Bars
@@ -33,6 +32,7 @@ from iverson.research.composition import (
     checked_strategy,
     checked_symbols,
     refuse_foreign,
+    refuse_other_kinds,
 )
 from iverson.research.days import Day, asked_range
 from iverson.research.failures import refuse_faults
@@ -71,8 +71,7 @@ class System(Trades):
     clock: what the time is, for the trial ledger (`trials.db` beside the bars).
     universe: when each symbol belonged, beside a list of some of its symbols; those without bars
         are left out, and a note says so.
-    capital: steps by which sizes grow from a small beginning; None leaves sizes to the sizing.
-        Live trading wants them.
+    capital: steps by which sizes grow from a small beginning, which live trading wants; or None.
     """
 
     strategy: type[Strategy] | Use | Sequence[type[Strategy] | Use]
@@ -102,12 +101,7 @@ class System(Trades):
         object.__setattr__(self, "strategy", made)
         object.__setattr__(self, "symbols", symbols)
         object.__setattr__(self, "rules", checked_rules(self.rules))
-        for name, kind in (("sizing", RiskSizing), ("costs", Costs)):
-            value = getattr(self, name)
-            if not isinstance(value, kind):
-                raise ConfigError(f"{name} is {value!r}; expected iv.{kind.__name__}(...)")
-        if self.capital is not None and not isinstance(self.capital, CapitalSteps):
-            raise ConfigError(f"capital is {self.capital!r}; expected iv.CapitalSteps(...) or None")
+        refuse_other_kinds(self.sizing, self.costs, self.capital)
         object.__setattr__(self, "params", {**params, **self.params})
         object.__setattr__(self, "columns", checked_columns(self.columns))
         self._setup({})

@@ -232,11 +232,10 @@ def simulate(
     record = Record() if full else SearchRecord()
     builder = opening.builder.copy() if opening.builder else TradeBuilder(new_york().ordinal)
     account = Account(opening.state, history=prepared.history, release_after=RELEASE_AFTER)
-    gate = Gate(setup.all_rules, setup.sizing)
     within = prepared.interval != DAILY
     desk = Desk(
-        gate=gate, account=account, record=record, first=first, last=last, within=within,
-        capital=setup.capital,
+        gate=Gate(setup.all_rules, setup.sizing), account=account, record=record, first=first,
+        last=last, within=within, capital=setup.capital,
     )  # fmt: skip
     broker = EquityBroker(
         cash=opening.cash,
@@ -260,8 +259,6 @@ def simulate(
     cerebro.addstrategy(setup.strategy, desk=desk, **setup.params)
     with blamed(setup.strategy, setup.params):
         cerebro.run()
-    if setup.capital is not None:
-        desk.count_trades()  # those that ended with the run count in the next one
 
     marks = record.equity
     sessions = np.array([row.session for row in marks], dtype="datetime64[D]")

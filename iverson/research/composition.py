@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from iverson.errors import ConfigError
+from iverson.execution.costs import Costs
 from iverson.market.columns import Columns
 from iverson.market.universe import Universe
 from iverson.research.several import Use, combined, params_of, uses_of
+from iverson.risk.capital import CapitalSteps
 from iverson.risk.rules import RiskRule
+from iverson.risk.sizing import RiskSizing
 from iverson.strategy import Strategy
 
 
@@ -49,6 +52,16 @@ def refuse_foreign(strategy: type[Strategy], symbols: tuple[str, ...]) -> None:
                 f"{use.name} has {', '.join(foreign)}, not among the symbols of the system; add "
                 "them there"
             )
+
+
+def refuse_other_kinds(sizing: Any, costs: Any, capital: Any) -> None:
+    """Raise `ConfigError` for what is no sizing, no costs, or neither capital steps nor None."""
+    kinds = (("sizing", sizing, RiskSizing), ("costs", costs, Costs))
+    for name, value, kind in kinds:
+        if not isinstance(value, kind):
+            raise ConfigError(f"{name} is {value!r}; expected iv.{kind.__name__}(...)")
+    if capital is not None and not isinstance(capital, CapitalSteps):
+        raise ConfigError(f"capital is {capital!r}; expected iv.CapitalSteps(...) or None")
 
 
 def checked_symbols(given: Any, universe: Any) -> tuple[str, ...]:

@@ -116,8 +116,9 @@ class Trades:
 
         Raises
         ------
-        Refused: without either, without the go-live token of `iverson checklist` for this account,
-            source and configuration, or with an address that is not Alpaca's.
+        Refused: without either, without capital steps (`System(capital=...)`), without the go-live
+            token of `iverson checklist` for this account, source and configuration, or with an
+            address that is not Alpaca's.
         """
         from iverson.stages.trading import Asked, trade
 

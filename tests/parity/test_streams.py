@@ -2,7 +2,7 @@
 """The same strategy, the same decisions: a backtest of minutes against a stream of them.
 
 SYNTHETIC minutes made from the bundled sample go over alpaca-py's own websockets from the exchange
-on loopback, in lock step, frictions off on both sides: every verdict and every fill is the same.
+on loopback, in lock step, frictions off on both sides: every verdict, fill and step is the same.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FIRST_DAY, LAST_DAY = date(2012, 4, 3), date(2012, 4, 5)
 class Dip(iv.Strategy):
     """Buys small dips inside small rises, often."""
 
-    params = dict(fast=5, slow=20, max_sessions=0)
+    params = dict(fast=5, slow=20, max_sessions=0, down=0.995, up=1.006)
     warm_up = 60
 
     def entry(self, data: Any) -> Any:
@@ -49,8 +49,8 @@ class Dip(iv.Strategy):
         return iv.Long(
             confidence=bt.If(bt.And(data.close < fast, data.close > slow), 3, 0),
             limit=data.close,
-            stop=data.close * 0.995,
-            target=data.close * 1.006,
+            stop=data.close * self.p.down,
+            target=data.close * self.p.up,
             reason=fast - slow,
         )
 
@@ -59,6 +59,7 @@ class Dip(iv.Strategy):
 class Case:
     """One strategy both ways."""
 
+    capital: iv.CapitalSteps | None
     backtest: Outcome
     rehearsal: Rehearsal
 
@@ -77,25 +78,40 @@ def minutes() -> Mapping[str, Bars]:
     }
 
 
-@pytest.fixture(scope="module", params=[Dip, OpeningRangeBreakout], ids=["dip", "opening range"])
+# so small that they go up and down within the three days
+STEPS = dict(
+    params=dict(down=0.9975, up=1.003),
+    capital=iv.CapitalSteps(levels=(0.0003, 0.0006, 0.0009), trades=5, drawdown=0.0003),
+)
+CASES = {
+    "dip": (Dip, FIRST_DAY, LAST_DAY, {}),
+    "opening range": (OpeningRangeBreakout, FIRST_DAY, LAST_DAY, {}),
+    "capital steps": (Dip, date(2012, 3, 26), date(2012, 3, 28), STEPS),
+}
+
+
+@pytest.fixture(scope="module", params=list(CASES))
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    strategy, first, last, more = CASES[request.param]
     setup = Setup(
-        request.param,
+        strategy,
         tuple(rules.standard(short=True)),
         costs=Costs.none(),
         cash=100_000.0,
         through_ticks=0,
         volume_share=1.0,
+        **more,
     )
     bars = minutes()
     return Case(
-        backtest=simulate(setup, Prepared.of(bars), first=FIRST_DAY, last=LAST_DAY, at_end="carry"),
+        capital=setup.capital,
+        backtest=simulate(setup, Prepared.of(bars), first=first, last=last, at_end="carry"),
         rehearsal=rehearse_minutes(
             setup,
             bars,
             system="minutes",
-            first=FIRST_DAY,
-            last=LAST_DAY,
+            first=first,
+            last=last,
             journal=tmp_path_factory.mktemp("stream") / "iverson.db",
             switches=Switches.exact(dividends=True),
             data=DataSwitches(bar_delay=timedelta(0)),
@@ -135,6 +151,13 @@ def test_account_is_the_same_to_the_cent(case: Case) -> None:
     )
 
     assert {session: marks[session] for session in expected} == pytest.approx(expected, abs=CENT)
+
+
+def test_every_step_is_the_same(case: Case) -> None:
+    made = [(one.at, one.level, one.cap) for one in case.noted("step")]
+
+    assert made == [(one.at, one.level, one.cap) for one in case.backtest.record.steps]
+    assert [level for _, level, _ in made] == ([] if case.capital is None else [0, 1, 0])
 
 
 def test_nothing_is_alarming(case: Case) -> None:
