@@ -187,11 +187,12 @@ class _Run:
         r = "" if math.isnan(trade.r_multiple) else " ({r} R)"
         return self._alert(
             seq, "exit filled", trade.exit_at, f"<b>{{symbol}}</b> left by {{reason}}: {{pnl}}{r}",
-            "{shares} shares {side}, {entry} to {exit}, {sessions} sessions",
+            "{shares} shares {side}, {entry} to {exit}, {sessions}",
             sign="✅" if trade.pnl > 0 else "🔻", symbol=trade.symbol, reason=trade.exit_reason,
             pnl=("+" if trade.pnl > 0 else "") + dollars(trade.pnl), r=f"{trade.r_multiple:+.1f}",
             shares=f"{trade.size:,g}", side=trade.side, entry=_price(trade.entry),
-            exit=_price(trade.exit), sessions=trade.sessions,
+            exit=_price(trade.exit),
+            sessions=f"{trade.sessions} session{'s' * (trade.sessions != 1)}",
         )  # fmt: skip
 
     def moved(self, _: int, flow: CashFlow) -> None:
@@ -313,3 +314,9 @@ def _when(at: datetime) -> str:
 
 def _price(price: float) -> str:
     return f"${price:,.2f}" if abs(price) >= 1 else f"${price:.4f}"
+
+
+def _signed(multiple: float) -> str:
+    """Write one digit with its sign, but no "-0.0"."""
+    text = f"{multiple:+.1f}"
+    return text if text.strip("+-0.") else "0.0"

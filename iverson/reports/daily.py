@@ -130,7 +130,7 @@ def _result(known: Journaled, before: date | None, closed: list[Trade]) -> Secti
     return Section(
         "Result",
         lines=lines,
-        chart=lambda: _equity_chart(known),
+        chart=(lambda: _equity_chart(known)) if len(known.sessions) > 1 else None,
         facts={
             "equity_usd": mark.equity,
             "cash_usd": mark.cash,

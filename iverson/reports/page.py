@@ -59,6 +59,8 @@ class Section:
         Whether the section is shown on the telephone.
     note
         How the numbers are defined, in small print.
+    chart_on_phone
+        Whether the telephone gets the chart as a photo.
     phone
         What the telephone shows in place of `lines` and the table; None: the lines, and the table
         when it is narrow enough for one.
@@ -72,6 +74,7 @@ class Section:
     on_phone: bool = True
     note: str = ""
     phone: tuple[str, ...] | None = None
+    chart_on_phone: bool = True
 
     @property
     def id(self) -> str:

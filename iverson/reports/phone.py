@@ -126,7 +126,7 @@ def _photos(page: Page) -> list[Photo]:
 
     found = []
     for section in page.sections:
-        if section.chart is None or not section.on_phone:
+        if section.chart is None or not (section.on_phone and section.chart_on_phone):
             continue
         stream = io.BytesIO()
         with styled(), marked(page.mark):

@@ -51,6 +51,7 @@ def trades_section(known: Journaled, first: date, last: date) -> Section:
         lines=(*entered, *nothing),
         table=Table(columns, rows, words=5) if rows else None,
         chart=(lambda: _chart(closed)) if closed else None,
+        chart_on_phone=False,  # each exit was told with a picture of its own
         facts={
             "closed": [_closed_fact(trade) for trade in closed],
             "opened": [_opened_fact(trade) for trade in opened],
