@@ -107,7 +107,7 @@ def admit_live(
             f"a maximum loss of ${max_loss:,.2f} is all of the account's ${account.equity:,.2f}; "
             "give less"
         )
-    refuse_without_token(journal, bound)
+    refuse_without_token(journal, bound, max_loss=max_loss)
 
 
 def _clock(at: datetime) -> str:

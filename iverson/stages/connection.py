@@ -85,6 +85,7 @@ class Connection:
                 note=note,
                 alarm=alarm,
                 clock=self.clock,
+                pause=self.venue.pause,
                 limited=not self.on_loopback,
             )
 

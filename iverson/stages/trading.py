@@ -26,7 +26,7 @@ from iverson.risk.max_loss import MaxLoss
 from iverson.stages import admission
 from iverson.stages.connection import Connection, connect
 from iverson.stages.refreshed import refresh
-from iverson.stages.runs import begin, run_name
+from iverson.stages.runs import begin, note_identity, run_name
 from iverson.stages.seen import Seen
 from iverson.stages.token import binding
 from iverson.stages.traded import Traded
@@ -57,6 +57,7 @@ class Admitted:
     bars: Mapping[str, Bars]
     at: datetime
     notes: tuple[str, ...]
+    account: str
 
 
 @dataclass
@@ -195,7 +196,7 @@ def admitted(
         admission.admit_feed(feed_words(bars, store=system.store), strategy)
     return Admitted(
         system, connection, journal, run_name(connection.stage, system.name),
-        replace(setup, cash=account.equity), bars, at, notes,
+        replace(setup, cash=account.equity), bars, at, notes, account.number,
     )  # fmt: skip
 
 
@@ -205,6 +206,9 @@ def started(desk: Admitted, book: Journal) -> Setup:
         book, desk.run, desk.setup, desk.bars, stage=desk.connection.stage,
         system=desk.system.name, at=desk.at,
     )  # fmt: skip
+    system = desk.system
+    bound = binding(system.setup, system.symbols, system.interval, account=desk.account)
+    note_identity(book, desk.run, bound, at=desk.at)
     row = book.values("run", run=desk.run)[0]
     assert isinstance(row, RunRow)
     return replace(desk.setup, cash=row.cash)
