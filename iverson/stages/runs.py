@@ -43,9 +43,7 @@ def note_identity(journal: Journal, run: str, bound: Binding, *, at: datetime) -
 
 def identity_of(bound: Binding) -> str:
     """Return the words by which a run notes what trades in it."""
-    return identity(
-        account=bound.account, source=bound.source, configuration=bound.configuration
-    )
+    return identity(account=bound.account, source=bound.source, configuration=bound.configuration)
 
 
 def begin(
