@@ -17,6 +17,7 @@ from iverson.monitoring.replay import rebuild_equity
 
 NEAR = 1e-6  # shares
 UNEXPLAINED = 0.0005  # of what the run began with: dollars that no decision accounts for
+CENT_USD = 0.01  # a venue shows its cash in cents, fills may have parts of them
 UNPROTECTED = "unprotected"
 
 
@@ -86,7 +87,7 @@ def sums(evidence: Evidence) -> Item:
     marked = tuple(number for number, one in rows if isinstance(one, EquityRow))
     if not marked:
         return Item(name, "not yet", "no account noted yet", (), "go on with `iverson paper`")
-    wrong = rebuild_equity((one for _, one in rows), cash=cash)
+    wrong = rebuild_equity((one for _, one in rows), cash=cash, tolerance_usd=CENT_USD)
     if wrong:
         first = wrong[0]
         words = (
