@@ -20,6 +20,8 @@ from iverson.cli import (
     backtest,
     bars,
     check,
+    checklist,
+    drill,
     journal,
     kill,
     news,
@@ -47,6 +49,8 @@ app.command("rehearse")(trading.rehearse)
 app.command("wake")(trading.wake)
 app.command("paper")(trading.paper)
 app.command("live")(trading.live)
+app.command("drill")(drill.drill)
+app.command("checklist")(checklist.checklist)
 app.command("kill")(kill.kill)
 app.command("parity")(parity.parity)
 app.add_typer(journal.app, name="journal")

@@ -125,17 +125,18 @@ def alerts(evidence: Evidence) -> Item:
     if not box.configured:
         return Item(
             name, "fail", "Telegram is not configured", (),
-            "set IVERSON_TELEGRAM_TOKEN and IVERSON_TELEGRAM_CHAT, then send the test message",
+            "set IVERSON_TELEGRAM_TOKEN and IVERSON_TELEGRAM_CHAT, then `iverson alerts --test`",
         )  # fmt: skip
-    words = f"{box.sent} sent, {box.queued} waiting, {box.failed} failed"
+    words = f"{box.sent} delivered, {box.queued} waiting, {box.failed} failed"
+    if box.tested is not None:
+        words = f"{words}; test message of {box.tested:%Y-%m-%d %H:%M} UTC"
     if box.failed:
-        return Item(name, "fail", words, (), "see why they failed, and send the test message again")
-    if box.tested is None:
-        return Item(name, "not yet", f"{words}; no test message", (), "send the test message")
-    tested = f"test message of {box.tested:%Y-%m-%d %H:%M} UTC"
-    if box.queued or not box.sent:
-        return Item(name, "not yet", f"{words}; {tested}", (), "wait until all are delivered")
-    return Item(name, "pass", f"{words}; {tested}")
+        return Item(name, "fail", words, (), "see `iverson alerts` for the reasons")
+    if box.queued or not (box.sent or box.tested):
+        return Item(
+            name, "not yet", words, (), "deliver what waits with `iverson alerts --send`, or trade"
+        )
+    return Item(name, "pass", words)
 
 
 def parity(evidence: Evidence) -> Item:

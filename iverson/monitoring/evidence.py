@@ -58,7 +58,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """The outbox of alerts in counts; `tested` is when a test message was delivered."""
+    """The outbox of alerts in counts; `tested` is when a test message was delivered, if one was."""
 
     configured: bool
     sent: int = 0
