@@ -23,7 +23,7 @@ from iverson.monitoring.evidence import Alerts, AtVenue, Compared, Evidence
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import RunRow
 from iverson.stages.connection import Connection
-from iverson.stages.drill import gate_of
+from iverson.stages.drill_gate import gate_of
 from iverson.stages.memory import remember
 from iverson.stages.review import review
 from iverson.stages.runs import drill_name, identity_of, run_name

@@ -13,32 +13,25 @@ is taken back by the next drill. Each drill is a row of the journal, in a run of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from iverson.book import Halt
 from iverson.errors import ConfigError, IversonError, OrderRejected, Refused
 from iverson.execution.alpaca.states import OrderState
 from iverson.execution.alpaca.wire import Body, order_body, price_text, protection_body
 from iverson.market.calendar import new_york
 from iverson.model import Stage
 from iverson.monitoring.events import Drill
-from iverson.monitoring.evidence import CANCEL, ENTRY, HALT, KILL, RULE, STOP
+from iverson.monitoring.evidence import CANCEL, ENTRY, HALT, KILL, STOP
 from iverson.monitoring.journal import Journal
-from iverson.monitoring.record import Release
-from iverson.risk.drills import drilled, member, shows, sound
-from iverson.risk.gate import Gate
-from iverson.risk.max_loss import MaxLoss
-from iverson.risk.rules import RiskRule
 from iverson.stages import admission
 from iverson.stages.connection import Connection
+from iverson.stages.drill_gate import drilled_halt, drilled_rules
 from iverson.stages.drill_orders import DrillOrders
 from iverson.stages.kill import would_cancel
 from iverson.stages.lock import account_lock
-from iverson.stages.memory import remember
 from iverson.stages.refreshed import vendor_of
 from iverson.stages.runs import drill_name, note_identity, run_name
 from iverson.stages.streaming import Stopping
@@ -173,9 +166,11 @@ class _Drills:
 
     def all(self, symbol: str | None, wait_seconds: int) -> None:
         """Run them; what cannot be now is told."""
-        at = self.connection.clock()
-        for item, passed, words in (*self._rules(at), self._halt(at)):
+        at, system = self.connection.clock(), self.system
+        for item, passed, words in drilled_rules(system, at, self.skipped.append):
             self._note(item, words, passed=passed)
+        passed, words = drilled_halt(system, self.book, self.run, at)
+        self._note(HALT, words, passed=passed)
         free = self._free(symbol)
         if free is None:
             return
@@ -193,45 +188,6 @@ class _Drills:
             )
             return
         self._stop(free, price, wait_seconds)
-
-    # -- without an order ----------------------------------------------------------------------
-
-    def _sound(self, gate: Gate, at: datetime) -> Any:
-        session = new_york().session_of(at)
-        symbol = member(self.system.symbols, self.system.setup.universe, session)
-        return sound(gate, symbol, at=at, session=session, cash=self.system.setup.cash)
-
-    def _rules(self, at: datetime) -> Iterator[tuple[str, bool, str]]:
-        gate, asked = gate_of(self.system)
-        signal, book = self._sound(gate, at)
-        for rule in asked:
-            verdict = drilled(gate, rule, signal, book)
-            if verdict is None:
-                self.skipped.append(
-                    f"{RULE}{rule.name}: it says by no `drill` what it would deny; trading has to "
-                    "show it"
-                )
-                continue
-            said = "approved" if verdict.approved else f"denied by {verdict.rule}"
-            yield RULE + rule.name, shows(verdict, rule), f"{said}: {verdict.reason}"
-
-    def _halt(self, at: datetime) -> tuple[str, bool, str]:
-        """Halt and resume, each read back from the journal as a restart reads it."""
-        gate, _ = gate_of(self.system)
-        signal, book = self._sound(gate, at)
-        session = new_york().session_of(at)
-        halt = Halt("drill", "a drill", since=at, latched=True)
-        self.book.append(self.run, halt)
-        try:
-            standing = remember(self.book, self.run, after=session).state.halts
-            denied = gate.review(signal, replace(book, halts=standing))
-        finally:
-            self.book.append(self.run, Release(at, session, halt.rule, "the drill is over"))
-        after = remember(self.book, self.run, after=session).state.halts
-        resumed = gate.review(signal, replace(book, halts=after))
-        passed = denied.rule == halt.rule and not denied.approved and resumed.rule != halt.rule
-        answer = "approved" if resumed.approved else f"denied by {resumed.rule}"
-        return HALT, passed, f"denied by {denied.rule} while halted, {answer} once it was released"
 
     # -- with orders ---------------------------------------------------------------------------
 
@@ -342,16 +298,6 @@ class _Drills:
         done = Drill(self.connection.clock(), item, passed, evidence, symbol)
         self.book.append(self.run, done)
         self.done.append(done)
-
-
-def gate_of(system: Traded) -> tuple[Gate, Sequence[RiskRule]]:
-    """Return the gate as it trades live, the maximum loss in front, and the rules to be drilled."""
-    setup = system.setup
-    agreed: Any = MaxLoss
-    own = setup.all_rules
-    if not any(isinstance(rule, MaxLoss) for rule in own):
-        own = (agreed(limit_usd=setup.cash / 10, start=setup.cash), *own)
-    return Gate(own, setup.sizing), own
 
 
 def _buying(symbol: str, limit: float, *, stop: float | None = None) -> Callable[[str], Body]:

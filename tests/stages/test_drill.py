@@ -22,6 +22,7 @@ from iverson.monitoring.replay import rebuild_equity
 from iverson.risk.rules import RiskRule
 from iverson.simulator.server import Simulator
 from iverson.stages import drill as drilling
+from iverson.stages import drill_gate
 from iverson.stages.drill import Drilled, drill
 from iverson.stages.drill_orders import DrillOrders
 from iverson.system import System
@@ -302,13 +303,13 @@ def test_rule_without_a_drill_is_told_and_stays_open(
 def test_halt_that_is_not_remembered_fails_its_drill(
     made: System, venue: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = drilling.remember
+    whole = drill_gate.remember
 
     def forgets(*asked: Any, **more: Any) -> Any:
         memory = whole(*asked, **more)
         return replace(memory, state=replace(memory.state, halts=()))
 
-    monkeypatch.setattr(drilling, "remember", forgets)
+    monkeypatch.setattr(drill_gate, "remember", forgets)
     result = ran(made, venue, tmp_path / "j.db")
 
     assert [one.item for one in result.drills if not one.passed] == [HALT]
