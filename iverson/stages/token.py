@@ -59,10 +59,10 @@ def binding(setup: Setup, symbols: tuple[str, ...], interval: str, *, account: s
         "parameters": {name: repr(plain(value)) for name, value in given.items()},
         "rules": [repr(rule) for rule in setup.rules],
         "sizing": repr(setup.sizing),
-        "parts": parts,
         "universe": repr(setup.universe),
         "symbols": list(symbols),
         "interval": interval,
+        "parts": parts,
     }
     return Binding(account, setup.strategy.__name__, source, _digest(facts))
 
