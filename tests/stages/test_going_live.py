@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 import iverson as iv
+from iverson.cli.main import main
 from iverson.errors import Refused
 from iverson.market.calendar import new_york
 from iverson.model import Stage
@@ -307,3 +309,34 @@ def test_maximum_loss_leaves_everything_and_halts_for_good(desk: Desk, live: Sim
     with Journal(desk.journal, read_only=True) as book:
         left = book.fills(run="live-RsiReversion").query("leg == 'flatten'")
     assert not left.empty
+
+
+def test_command_prints_every_item_and_its_exit_code_says_whether_all_passed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("iverson.cli.checklist.load_system", lambda _: (desk.made, None))
+    monkeypatch.setattr("iverson.stages.going_live.alerts_of", lambda *_: TOLD)
+    monkeypatch.setattr(
+        "iverson.stages.going_live.connect", lambda *_: connection_to(desk.venue, Stage.PAPER)
+    )
+
+    def said(*options: str, code: int) -> str:
+        with pytest.raises(SystemExit) as left:
+            main(("checklist", "any", "--journal", str(desk.journal), *options))
+        shown = capfd.readouterr()
+        assert left.value.code == code, shown.err
+        return shown.out
+
+    table = said("--account", desk.live, code=1)
+    assert "maximum loss chosen" in table
+    assert "1 of 16 items are missing; no go-live token" in table
+    read = json.loads(said("--account", desk.live, "--json", code=1))
+    assert (read["passed"], read["token"]) == (False, None)
+    assert not token_path(desk.journal, "RsiReversion").exists()
+
+    options = ("--account", desk.live, "--max-loss", "500")
+    assert "all passed; go-live token:" in said(*options, code=0)
+    assert token_path(desk.journal, "RsiReversion").exists()
+    read = json.loads(said(*options, "--json", code=0))
+    assert {item["status"] for item in read["items"]} == {"pass"}
+    assert read["token"] == str(token_path(desk.journal, "RsiReversion"))
