@@ -23,6 +23,10 @@ def drill(  # noqa: PLR0917 (typer passes them by name)
     wait: Annotated[
         int, typer.Option("--wait", min=1, help="Seconds to wait for the stop to be triggered.")
     ] = 600,
+    flatten: Annotated[
+        bool,
+        typer.Option("--flatten", help="Have the kill switch leave a share too, if it is alone."),
+    ] = False,
     sets: Sets = None,
     symbols: Symbols = None,
     universe: UniverseFile = None,
@@ -36,7 +40,7 @@ def drill(  # noqa: PLR0917 (typer passes them by name)
     check_journal(journal)
     found, _ = load_system(system)
     ready = configured(found, sets=sets, symbols=symbols, cash=None, universe=universe)
-    drilled = ready.drill(symbol=symbol, wait_seconds=wait, journal=journal)
+    drilled = ready.drill(symbol=symbol, wait_seconds=wait, flatten=flatten, journal=journal)
     typer.echo(str(drilled))
     if drilled.stopped_by == "SIGINT":
         raise typer.Exit(STOPPED)

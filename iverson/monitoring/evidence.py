@@ -22,6 +22,7 @@ Row = tuple[int, Value]
 TRADED_AS = "traded as "
 CANCEL, ENTRY, STOP = "cancel", "entry", "stop"
 HALT, KILL, RULE = "halt and resume", "kill switch", "rule: "
+FLATTEN = "flatten"
 
 
 @dataclass(frozen=True, slots=True)

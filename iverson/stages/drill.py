@@ -6,6 +6,7 @@
     cancel            an order far from the market is placed and taken back
     kill switch       sees that order among those it would take back
     entry, stop       one share is bought at a limit, and its stop triggers
+    flatten           when asked for: the kill switch leaves a share, if the account has no other
 
 The account is left as it was found, whatever fails and whoever stops it; what a killed process left
 is taken back by the next drill. Each drill is a row of the journal, in a run of its own.
@@ -13,37 +14,23 @@ is taken back by the next drill. Each drill is a row of the journal, in a run of
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-from iverson.errors import ConfigError, IversonError, OrderRejected, Refused
-from iverson.execution.alpaca.states import OrderState
-from iverson.execution.alpaca.wire import Body, order_body, price_text, protection_body
-from iverson.market.calendar import new_york
+from iverson.errors import ConfigError, IversonError, Refused
 from iverson.model import Stage
 from iverson.monitoring.events import Drill
-from iverson.monitoring.evidence import CANCEL, ENTRY, HALT, KILL, STOP
 from iverson.monitoring.journal import Journal
 from iverson.stages import admission
 from iverson.stages.connection import Connection
-from iverson.stages.drill_gate import drilled_halt, drilled_rules
 from iverson.stages.drill_orders import DrillOrders
-from iverson.stages.kill import would_cancel
+from iverson.stages.drill_venue import Drills, is_open
 from iverson.stages.lock import account_lock
-from iverson.stages.refreshed import vendor_of
 from iverson.stages.runs import drill_name, note_identity, run_name
 from iverson.stages.streaming import Stopping
 from iverson.stages.token import binding
 from iverson.stages.traded import Traded
 
-FAR = 0.5  # of the price: a limit that is never met
-COLLAR = 0.02  # above the price: a limit that is
-NEAR = 0.0005  # of the price: how far below it a stop waits to be triggered
-WIDE = 0.05  # the same for a stop that only protects
-ENTRY_LOOKS = 60  # a second each
-RAISE_EVERY = 60  # looks before a stop that the market left behind follows it
 WAIT_SECONDS = 600
 
 
@@ -91,6 +78,7 @@ def drill(
     *,
     symbol: str | None = None,
     wait_seconds: int = WAIT_SECONDS,
+    flatten: bool = False,
 ) -> Drilled:
     """Run every drill; see the module.
 
@@ -98,6 +86,7 @@ def drill(
     ----------
     symbol: what one share is bought of; default the system's first that the account has nothing of.
     wait_seconds: how long a stop is waited for.
+    flatten: have the kill switch close everything too, on an account that holds nothing.
 
     Raises
     ------
@@ -127,10 +116,10 @@ def drill(
         left = orders.take_back(sells=is_open(connection.clock()))
         bound = binding(system.setup, system.symbols, system.interval, account=account.number)
         note_identity(book, run, bound, at=connection.clock())
-        made = _Drills(system, connection, book, run, orders)
+        made = Drills(system, connection, book, run, orders)
         if not left:
             try:
-                made.all(symbol, wait_seconds)
+                made.all(symbol, wait_seconds, flatten=flatten)
             except Stopped as error:
                 made.skipped.append(str(error))
             finally:
@@ -144,169 +133,3 @@ def drill(
             left,
             stopping.by,
         )
-
-
-def is_open(at: datetime) -> bool:
-    """Whether it is within regular hours."""
-    calendar = new_york()
-    session = calendar.session_of(at)
-    return calendar.open_at(session) <= at < calendar.close_at(session)
-
-
-class _Drills:
-    """The drills, each noted when it is done."""
-
-    def __init__(
-        self, system: Traded, connection: Connection, book: Journal, run: str, orders: DrillOrders
-    ) -> None:
-        self.system, self.connection, self.orders = system, connection, orders
-        self.book, self.run = book, run
-        self.done: list[Drill] = []
-        self.skipped: list[str] = []
-
-    def all(self, symbol: str | None, wait_seconds: int) -> None:
-        """Run them; what cannot be now is told."""
-        at, system = self.connection.clock(), self.system
-        for item, passed, words in drilled_rules(system, at, self.skipped.append):
-            self._note(item, words, passed=passed)
-        passed, words = drilled_halt(system, self.book, self.run, at)
-        self._note(HALT, words, passed=passed)
-        free = self._free(symbol)
-        if free is None:
-            return
-        price = self._price(free)
-        if price is None:
-            self.skipped.append(f"{CANCEL}, {KILL}, {STOP}: {free} has no trade to price it by")
-            return
-        self._far(free, price)
-        now = self.connection.clock()
-        if not is_open(now):
-            opens = new_york().next_open(now)
-            self.skipped.append(
-                f"{ENTRY}, {STOP}: the market is closed; run it again after {opens:%Y-%m-%d %H:%M} "
-                "UTC"
-            )
-            return
-        self._stop(free, price, wait_seconds)
-
-    # -- with orders ---------------------------------------------------------------------------
-
-    def _free(self, symbol: str | None) -> str | None:
-        """Return what may be traded without touching what is there; None with the reason told."""
-        venue = self.connection.venue
-        taken = {one.symbol for one in venue.holdings()}
-        taken |= {one.symbol for one in venue.open_orders()}
-        asked = (symbol,) if symbol else self.system.symbols
-        found = next((one for one in asked if one not in taken), None)
-        if found is None:
-            self.skipped.append(
-                f"{CANCEL}, {KILL}, {STOP}: the account has {', '.join(sorted(taken))} already; "
-                "name a symbol that it has nothing of, as --symbol SPY"
-            )
-        return found
-
-    def _price(self, symbol: str) -> float | None:
-        connection = self.connection
-        vendor = vendor_of(connection, feed=connection.stream_feed, now=connection.clock())
-        return vendor.last_price(symbol)
-
-    def _far(self, symbol: str, price: float) -> None:
-        """Place an order far from the market, have the kill switch see it, take it back."""
-        limit = price * FAR
-        try:
-            order = self.orders.place(symbol, "entry", _buying(symbol, limit))
-        except OrderRejected as error:
-            self._note(CANCEL, f"the venue refused it: {error}", passed=False, symbol=symbol)
-            return
-        gone, stays = would_cancel(self.connection.venue)
-        seen = any(one.id == order.id for one in gone)
-        words = f"it would take back {len(gone)} orders, this one {'too' if seen else 'not'}, and "
-        self._note(KILL, f"{words}leave {len(stays)}; nothing was taken", passed=seen)
-        ended = self.orders.cancel(order)
-        self.orders.catch_up()
-        how = "no word came" if ended is None else f"the venue says {ended.status}"
-        words = f"order {order.id}, a limit of {price_text(limit, up=False)}: {how}"
-        passed = ended is not None and ended.meaning == "canceled" and ended.filled == 0
-        self._note(CANCEL, words, passed=passed, symbol=symbol)
-
-    def _stop(self, symbol: str, price: float, wait_seconds: int) -> None:
-        """Buy one share under a stop that is near, and wait for it to be triggered."""
-        order = self._entered(symbol, price)
-        if order is None:
-            return
-        words = f"order {order.id} bought 1 share at {order.average:.4f}"
-        self._note(ENTRY, words, passed=True, symbol=symbol)
-        stop = next((one for one in order.legs if one.leg == "stop"), None)
-        raised = 0
-        for waited in range(wait_seconds):
-            if stop is not None:
-                stop = self.orders.state(stop)
-                if stop.meaning == "filled":
-                    at, level = stop.average, stop.stop or 0.0
-                    words = f"order {stop.id}, a stop at {level:.4f}, sold 1 share at {at:.4f}"
-                    again = f" after it was raised {raised} times" if raised else ""
-                    self._note(STOP, f"{words}{again}", passed=True, symbol=symbol)
-                    return
-            if stop is None or not stop.alive or waited % RAISE_EVERY == RAISE_EVERY - 1:
-                stop = self._raised(symbol, stop)
-                raised += 1
-            self.orders.pause(1.0)
-        words = f"not triggered within {wait_seconds} seconds; run it again in a livelier hour"
-        self._note(STOP, words, passed=False, symbol=symbol)
-
-    def _entered(self, symbol: str, price: float) -> OrderState | None:
-        limit, said = price * (1 + COLLAR), ""
-        for below in (NEAR, WIDE):  # the market may be below its last trade already
-            stop = min(price * (1 - below), price - 0.01)
-            try:
-                order = self.orders.place(symbol, "entry", _buying(symbol, limit, stop=stop))
-            except OrderRejected as error:
-                said = f"the venue refused it: {error}"
-                continue
-            found = self.orders.until(order, lambda one: one.filled >= 1, ENTRY_LOOKS)
-            if found is not None:
-                return found
-            said = f"a limit of {price_text(limit, up=False)} was not filled"
-            break
-        self._note(ENTRY, said, passed=False, symbol=symbol)
-        return None
-
-    def _raised(self, symbol: str, stop: OrderState | None) -> OrderState | None:
-        """Put the stop just below the market once more."""
-        if stop is not None and stop.alive:
-            ended = self.orders.cancel(stop)
-            if ended is None or ended.filled:
-                return ended or stop
-        mark = next(
-            (one.mark for one in self.connection.venue.holdings() if one.symbol == symbol), None
-        )
-        if mark is None:
-            return stop
-        level = min(mark * (1 - NEAR), mark - 0.01)
-
-        def body(name: str) -> Body:
-            return protection_body(
-                symbol=symbol, size=1, side="sell", stop=level, target=None, name=name
-            )
-
-        try:
-            return self.orders.place(symbol, "stop", body)
-        except OrderRejected:
-            return None  # the market has fallen below it meanwhile: tried again at the next look
-
-    def _note(self, item: str, evidence: str, *, passed: bool, symbol: str = "") -> None:
-        done = Drill(self.connection.clock(), item, passed, evidence, symbol)
-        self.book.append(self.run, done)
-        self.done.append(done)
-
-
-def _buying(symbol: str, limit: float, *, stop: float | None = None) -> Callable[[str], Body]:
-    def body(name: str) -> Body:
-        made = order_body(symbol=symbol, side="buy", size=1, kind="limit", name=name, limit=limit)
-        if stop is None:
-            return made
-        return made | {
-            "order_class": "oto", "stop_loss": {"stop_price": price_text(stop, up=False)},
-        }  # fmt: skip
-
-    return body

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from iverson.errors import OrderRejected, OutOfSync
+from iverson.errors import BrokerUnavailable, OrderRejected, OutOfSync
 from iverson.execution.alpaca.opening import FILLS_BEFORE
 from iverson.execution.alpaca.protocol import Placing
 from iverson.execution.alpaca.states import OrderState
@@ -52,10 +52,11 @@ class DrillOrders:
         self._journal, self._run, self._traded = journal, run, traded
         self._account = account
         values = journal.values("intent", "answer", "execution", "order", run=run)
+        self._intents = [one for one in values if isinstance(one, Intent)]
         ended = {one.order_id for one in values if isinstance(one, OrderEvent)}
         self._answered = {one.name: one.order for one in values if isinstance(one, Answer)}
-        self._made = Counter((one.symbol, one.leg) for one in values if isinstance(one, Intent))
-        self._open = [one for one in values if isinstance(one, Intent) and one.name not in ended]
+        self._made = Counter((one.symbol, one.leg) for one in self._intents)
+        self._open = [one for one in self._intents if one.name not in ended]
         self._booked = {one.id for one in values if isinstance(one, Execution)}
         self._held: dict[str, int] = defaultdict(int)
         for one in values:
@@ -73,7 +74,13 @@ class DrillOrders:
         return tuple(self._open)
 
     def place(self, symbol: str, leg: Leg, body: Callable[[str], Body]) -> OrderState:
-        """Send one order; `OrderRejected` in the venue's words when it does not take it."""
+        """Send one order.
+
+        Raises
+        ------
+        OrderRejected: the venue does not take it, in its words.
+        BrokerUnavailable: nobody knows whether it is there; `take_back` finds out.
+        """
         now = self.venue.clock()
         self._made[symbol, leg] += 1
         attempt = self._made[symbol, leg]
@@ -93,14 +100,19 @@ class DrillOrders:
             valid_until=now + timedelta(seconds=ENTRY_SECONDS) if leg == "entry" else None,
         )
         self._journal.append(self._run, intent)
+        self._intents.append(intent)
         self._open.append(intent)
         placed = self.venue.place(intent)
         self._answer(intent, placed.ending, placed.reason, placed.order, placed.posts)
-        if placed.order is None:
-            if placed.ending in ("rejected", "margin"):
-                self._end(intent, "rejected", None)
-            raise OrderRejected(placed.reason or placed.ending)
-        return placed.order
+        if placed.order is not None:
+            return placed.order
+        if placed.ending in ("rejected", "margin"):
+            self._end(intent, "rejected", None)
+            raise OrderRejected(placed.reason)
+        raise BrokerUnavailable(
+            f"a drill's order for {symbol} may or may not be there ({placed.reason}); run "
+            "`iverson drill` again, which takes it back first"
+        )
 
     def state(self, order: OrderState) -> OrderState:
         """Return an order as the venue has it now, its legs inside."""
@@ -143,6 +155,16 @@ class DrillOrders:
             else:
                 if not any(state.alive for state, _ in legs):
                     self._end(intent, order.status, order)
+
+    def left_by_others(self, order: OrderState) -> None:
+        """Book what somebody else has sold of an entry: the kill switch's orders have no name."""
+        (intent,) = (one for one in self._intents if one.name == order.name)
+        rows = self.venue.fills(intent.at - FILLS_BEFORE)
+        for row in rows:
+            named = f"{row.order_id}:{row.cumulative:g}" in self._booked
+            sold = row.symbol == intent.symbol and row.side == "sell" and row.at >= intent.at
+            if sold and not named and self._held[row.symbol] >= row.size:
+                self._book(intent, "flatten", row)
 
     def take_back(self, *, sells: bool) -> str:
         """Cancel what still works and sell what is held; return what is left to do, "" for nothing.

@@ -17,14 +17,20 @@ from iverson.stages.traded import Traded
 
 
 def drill(
-    system: Traded, journal: Path | str | None, *, symbol: str | None, wait_seconds: int
+    system: Traded,
+    journal: Path | str | None,
+    *,
+    symbol: str | None,
+    wait_seconds: int,
+    flatten: bool,
 ) -> Drilled:
     """Run every drill; see `System.drill`."""
     chosen = settings()
     with _paper(chosen, system) as connection:
         return run_drills(
-            system, connection, journal or chosen.journal, symbol=symbol, wait_seconds=wait_seconds
-        )
+            system, connection, journal or chosen.journal, symbol=symbol,
+            wait_seconds=wait_seconds, flatten=flatten,
+        )  # fmt: skip
 
 
 def checklist(

@@ -126,6 +126,7 @@ class Trades:
         *,
         symbol: str | None = None,
         wait_seconds: int = 600,
+        flatten: bool = False,
         journal: Path | str | None = None,
     ) -> Drilled:
         """Make happen on paper what trading rarely shows, and note it; live is refused.
@@ -137,10 +138,13 @@ class Trades:
         ----------
         symbol: what one share is bought of; default the first that the account has nothing of.
         wait_seconds: how long its stop is waited for.
+        flatten: have the kill switch leave a share too; only on an account that has nothing.
         """
         from iverson.stages.going_live import drill
 
-        return drill(self._traded(), journal, symbol=symbol, wait_seconds=wait_seconds)
+        return drill(
+            self._traded(), journal, symbol=symbol, wait_seconds=wait_seconds, flatten=flatten
+        )
 
     def checklist(
         self,

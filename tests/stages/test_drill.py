@@ -16,13 +16,12 @@ import pytest
 from iverson.errors import Refused
 from iverson.market.calendar import new_york
 from iverson.model import Stage
-from iverson.monitoring.evidence import CANCEL, ENTRY, HALT, KILL, RULE, STOP
+from iverson.monitoring.evidence import CANCEL, ENTRY, FLATTEN, HALT, KILL, RULE, STOP
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.replay import rebuild_equity
 from iverson.risk.rules import RiskRule
 from iverson.simulator.server import Simulator
-from iverson.stages import drill as drilling
-from iverson.stages import drill_gate
+from iverson.stages import drill_gate, drill_venue
 from iverson.stages.drill import Drilled, drill
 from iverson.stages.drill_orders import DrillOrders
 from iverson.system import System
@@ -185,6 +184,17 @@ def test_closed_market_is_told_in_one_sentence(made: System, tmp_path: Path) -> 
         assert untouched(venue)
 
 
+def test_share_is_not_bought_shortly_before_the_close(made: System, tmp_path: Path) -> None:
+    """The wake before the close needs the account, and a drill holds it meanwhile."""
+    with exchange(new_york().close_at(DAY) - timedelta(minutes=20)) as venue:
+        result = ran(made, venue, tmp_path / "j.db")
+
+        (said,) = result.skipped
+        assert said.startswith("entry, stop: the market closes at 21:00 UTC")
+        assert "before 20:35 UTC" in said
+        assert venue.ledger["fills"] == []
+
+
 def test_market_that_rises_triggers_no_stop_and_the_share_is_sold(
     made: System, tmp_path: Path
 ) -> None:
@@ -270,14 +280,21 @@ def test_what_a_killed_drill_left_is_taken_back_by_the_next(
         assert set(book.intents(run=RUN)["name"]) == set(book.orders(run=RUN)["order_id"])
 
 
-def test_symbol_that_the_account_has_is_left_alone(
-    made: System, venue: Simulator, tmp_path: Path
-) -> None:
+def bought(venue: Simulator, symbol: str, size: int) -> None:
+    """Have somebody buy shares."""
     connection = connection_to(venue, Stage.PAPER)
-    body = {"symbol": "AAPL", "qty": "3", "side": "buy", "type": "market", "time_in_force": "day"}
+    body = {
+        "symbol": symbol, "qty": str(size), "side": "buy", "type": "market", "time_in_force": "day"
+    }  # fmt: skip
     assert connection.venue.caller.call("POST", "/orders", body).status == 200
     connection.venue.pause(1.0)
     connection.close()
+
+
+def test_symbol_that_the_account_has_is_left_alone(
+    made: System, venue: Simulator, tmp_path: Path
+) -> None:
+    bought(venue, "AAPL", 3)
 
     result = ran(made, venue, tmp_path / "j.db")
     named = ran(made, venue, tmp_path / "j.db", symbol="AAPL")
@@ -318,7 +335,7 @@ def test_halt_that_is_not_remembered_fails_its_drill(
 def test_kill_switch_that_overlooks_the_order_fails_its_drill(
     made: System, venue: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drilling, "would_cancel", lambda venue: ([], venue.open_orders()))
+    monkeypatch.setattr(drill_venue, "would_cancel", lambda venue: ([], venue.open_orders()))
 
     result = ran(made, venue, tmp_path / "j.db")
 
@@ -334,3 +351,72 @@ def test_cancel_that_the_venue_never_confirms_fails_its_drill(
 
     assert CANCEL in [one.item for one in result.drills if not one.passed]
     assert untouched(venue)
+
+
+def test_kill_switch_flattens_what_the_drill_bought(
+    made: System, venue: Simulator, tmp_path: Path
+) -> None:
+    result = ran(made, venue, tmp_path / "j.db", flatten=True)
+
+    assert result.passed, str(result)
+    assert result.drills[-1].item == FLATTEN
+    assert "positions: none" in result.drills[-1].evidence
+    assert untouched(venue)
+    with Journal(tmp_path / "j.db", read_only=True) as book:
+        booked = book.executions(run=RUN)
+    assert len(booked) == len(venue.ledger["fills"]) == 4
+    assert list(booked["side"]) == ["buy", "sell", "buy", "sell"]
+
+
+def test_kill_switch_flattens_nothing_that_was_there_before(
+    made: System, venue: Simulator, tmp_path: Path
+) -> None:
+    bought(venue, "IBM", 3)
+
+    result = ran(made, venue, tmp_path / "j.db", flatten=True)
+
+    assert result.skipped[0].startswith("flatten: the account has positions or orders")
+    assert not result.passed
+    assert [(one["symbol"], one["qty"]) for one in venue.ledger["positions"]] == [("IBM", "3")]
+
+
+def test_wake_between_a_killed_drill_and_the_next_finds_nothing_amiss(
+    made: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share that nobody has taken back yet: no alarm, and every account adds up."""
+    monkeypatch.setenv("IVERSON_ALPACA_KEY", "PK1")
+    monkeypatch.setenv("IVERSON_ALPACA_SECRET", "nobody's")
+    journal, following = tmp_path / "j.db", new_york().offset(DAY, 1)
+    with exchange(falling()) as venue:
+        connects(monkeypatch, venue, Stage.PAPER)
+        venue.advance_to(after_close(DAY))
+        made.paper(journal=journal)
+        venue.advance_to(falling(following))
+        whole = DrillOrders.take_back
+
+        def dies(orders: DrillOrders, **how: Any) -> str:
+            if orders.held:
+                raise Killed
+            return whole(orders, **how)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(DrillOrders, "take_back", dies)
+            patch.setattr(drill_venue, "NEAR", 0.05)  # a stop that stays
+            with pytest.raises(Killed):
+                ran(made, venue, journal, wait_seconds=3)
+        assert "AAPL" in {one["symbol"] for one in venue.ledger["positions"]}
+        assert alive(venue) != []
+
+        venue.advance_to(after_close(following))
+        went = made.paper(journal=journal)
+        assert (went.alarms, went.problems) == ([], ())
+        venue.advance_to(falling(new_york().offset(DAY, 2)))
+        left = ran(made, venue, journal).left
+        venue.advance_to(after_close(new_york().offset(DAY, 2)))
+        went = made.paper(journal=journal)
+
+        assert (left, went.alarms) == ("", [])
+        with Journal(journal, read_only=True) as book:
+            cash = float(book.runs(run=TRADED)["cash"].iloc[0])
+            assert rebuild_equity(book.values(run=TRADED), cash=cash, tolerance_usd=0.01) == []
+            assert book.halts(run=TRADED).empty
