@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 import iverson as iv
 from iverson.cli.main import main
+from iverson.config import Settings
 from iverson.errors import Refused
 from iverson.market.calendar import new_york
 from iverson.model import Stage
@@ -25,7 +27,7 @@ from iverson.monitoring.evidence import Alerts
 from iverson.monitoring.journal import Journal
 from iverson.simulator.server import Simulator
 from iverson.stages import checked_off
-from iverson.stages.checked_off import CheckedOff, check_off
+from iverson.stages.checked_off import CheckedOff, alerts_of, check_off
 from iverson.stages.drill import drill
 from iverson.stages.token import token_path
 from iverson.system import System
@@ -340,3 +342,40 @@ def test_command_prints_every_item_and_its_exit_code_says_whether_all_passed(
     read = json.loads(said(*options, "--json", code=0))
     assert {item["status"] for item in read["items"]} == {"pass"}
     assert read["token"] == str(token_path(desk.journal, "RsiReversion"))
+
+
+def test_damaged_journal_is_not_believed(desk: Desk) -> None:
+    with sqlite3.connect(desk.journal) as file:
+        file.execute("DROP TRIGGER events_are_not_updated")
+        file.execute("UPDATE events SET payload = replace(payload, '1', '2') WHERE seq = 20")
+    file.close()
+
+    found = desk.check()
+
+    assert not found.passed
+    (item,) = (one for one in found.checklist.items if one.name == "journal whole")
+    assert (item.status, item.rows) == ("fail", (20,))
+    assert "0 of 10 sessions" in str(found)
+
+
+def test_alerts_are_counted_by_what_became_of_them(tmp_path: Path) -> None:
+    outbox = pytest.importorskip("iverson.monitoring.outbox")
+    from iverson.monitoring.alerts import Alert
+
+    journal, now = tmp_path / "j.db", datetime(2024, 3, 5, 15, tzinfo=UTC)
+    chosen = Settings(telegram_token="1:a", telegram_chat=5)  # noqa: S106 (of no bot)
+    assert alerts_of(Settings(), journal) == Alerts(configured=False)
+    assert alerts_of(chosen, journal) == Alerts(configured=True)
+    told = [Alert(str(n), n, "halt", now, f"text {n}", f"line {n}") for n in range(3)]
+
+    with outbox.Outbox(outbox.path_of(journal)) as box:
+        box.queue([(one, False) for one in told[:2]], journal="a" * 64, seq=2, now=now)
+        assert alerts_of(chosen, journal) == Alerts(configured=True, queued=2)
+        box.sent(box.begin(now), 7, now=now)
+        box.queue([(told[2], False)], journal="a" * 64, seq=3, now=now)
+        later = now + timedelta(minutes=5)
+        box.undelivered(box.begin(later), "no such chat", now=later, permanent=True)
+
+    found = alerts_of(chosen, journal)
+    assert (found.sent + found.queued, found.failed) == (2, 1)
+    assert found.sent >= 1
