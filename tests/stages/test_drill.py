@@ -380,10 +380,11 @@ def test_kill_switch_flattens_nothing_that_was_there_before(
     assert [(one["symbol"], one["qty"]) for one in venue.ledger["positions"]] == [("IBM", "3")]
 
 
+@pytest.mark.parametrize("when", ["a share is held", "an order works"])
 def test_wake_between_a_killed_drill_and_the_next_finds_nothing_amiss(
-    made: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    """A share that nobody has taken back yet: no alarm, and every account adds up."""
+    """What nobody has taken back yet raises no alarm, and every account adds up."""
     monkeypatch.setenv("IVERSON_ALPACA_KEY", "PK1")
     monkeypatch.setenv("IVERSON_ALPACA_SECRET", "nobody's")
     journal, following = tmp_path / "j.db", new_york().offset(DAY, 1)
@@ -394,17 +395,21 @@ def test_wake_between_a_killed_drill_and_the_next_finds_nothing_amiss(
         venue.advance_to(falling(following))
         whole = DrillOrders.take_back
 
-        def dies(orders: DrillOrders, **how: Any) -> str:
-            if orders.held:
-                raise Killed
-            return whole(orders, **how)
+        def dies(*_: Any, **__: Any) -> Any:
+            raise Killed
+
+        def dies_late(orders: DrillOrders, **how: Any) -> str:
+            return str(dies() if orders.open else whole(orders, **how))
 
         with monkeypatch.context() as patch:
-            patch.setattr(DrillOrders, "take_back", dies)
+            patch.setattr(DrillOrders, "take_back", dies_late)
             patch.setattr(drill_venue, "NEAR", 0.05)  # a stop that stays
+            if when == "an order works":
+                patch.setattr(drill_venue, "would_cancel", dies)
             with pytest.raises(Killed):
                 ran(made, venue, journal, wait_seconds=3)
-        assert "AAPL" in {one["symbol"] for one in venue.ledger["positions"]}
+        held = "AAPL" in {one["symbol"] for one in venue.ledger["positions"]}
+        assert held == (when == "a share is held")
         assert alive(venue) != []
 
         venue.advance_to(after_close(following))
