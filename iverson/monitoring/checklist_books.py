@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 
 from iverson.book import Halt
@@ -51,7 +51,7 @@ def protection(evidence: Evidence) -> Item:
     """Ask that every filled share had its stop, or was left."""
     name, venue = "shares protected", evidence.venue
     entered = _numbers(evidence.paper, Fill, "entry")
-    bare = [(number, one) for number, one in _unprotected(evidence.paper)]
+    bare = _unprotected(evidence.paper)
     if bare:
         words = some((f"row {number}: {one.reason}" for number, one in bare), "; ")
         rows = tuple(number for number, _ in bare)
@@ -242,20 +242,19 @@ def _unprotected(rows: Sequence[Row]) -> list[tuple[int, Alarm]]:
 
 
 def _open_alarms(rows: Sequence[Row]) -> list[tuple[int, Alarm]]:
-    """Return the alarms after which nobody released their rule and no session went well."""
+    """Return the alarms after which nobody released their rule and no session went well.
+
+    One that halts is open as long as its halt is: see `_open_halts`.
+    """
     found: dict[str, tuple[int, Alarm]] = {}
-    halted: Counter[str] = Counter()
     for number, one in rows:
         if isinstance(one, Alarm):
             found[one.rule] = number, one
-        elif isinstance(one, Halt):
-            halted[one.rule] += 1
         elif isinstance(one, Release):
             found.pop(one.rule, None)
-            halted[one.rule] = 0
         elif isinstance(one, EquityRow):
-            found = {rule: row for rule, row in found.items() if halted[rule]}
-    return [row for rule, row in found.items() if not halted[rule]]
+            found.clear()
+    return list(found.values())
 
 
 def _open_halts(rows: Sequence[Row]) -> list[tuple[int, Halt]]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from iverson.errors import BrokerUnavailable, OrderRejected, OutOfSync
-from iverson.execution.alpaca.opening import FILLS_BEFORE
+from iverson.execution.alpaca.opening import FILLS_BEFORE, chain
 from iverson.execution.alpaca.protocol import Placing
 from iverson.execution.alpaca.states import OrderState
 from iverson.execution.alpaca.venue import Venue, canonical
@@ -115,8 +116,8 @@ class DrillOrders:
         )
 
     def state(self, order: OrderState) -> OrderState:
-        """Return an order as the venue has it now, its legs inside."""
-        return self.venue.order(order.id) or order
+        """Return an order as the venue has it now, its legs inside; of one replaced its heir."""
+        return self._followed(self.venue.order(order.id) or order)
 
     def until(
         self, order: OrderState, holds: Callable[[OrderState], bool], looks: int = WORD_LOOKS
@@ -234,7 +235,8 @@ class DrillOrders:
         """Return an order as it is now, and settle one that never arrived."""
         known = self._answered.get(intent.name)
         if known:
-            return self.venue.order(known)
+            there = self.venue.order(known)
+            return None if there is None else self._followed(there)
         placing = Placing(self.venue.caller, self.venue.clock, self.venue.pause)
         order = placing.look(intent.name)
         if isinstance(order, OrderState):
@@ -245,6 +247,12 @@ class DrillOrders:
                 self._answer(intent, "abandoned", "not at the venue", None, 0)
             self._end(intent, "rejected", None)
         return None
+
+    def _followed(self, order: OrderState) -> OrderState:
+        """Return an order with its legs, each after what it became: a triggered stop may be new."""
+        last = chain(self.venue, order)[-1]
+        legs = tuple(one for leg in last.legs for one in chain(self.venue, leg))
+        return replace(last, legs=legs)
 
     def _book(self, intent: Intent, leg: Leg, row: Any) -> None:
         name = f"{row.order_id}:{row.cumulative:g}"

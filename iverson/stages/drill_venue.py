@@ -110,7 +110,7 @@ class Drills:
             return
         words = f"order {order.id} bought 1 share at {order.average:.4f}"
         self._note(ENTRY, words, passed=True, symbol=symbol)
-        stop = next((one for one in order.legs if one.leg == "stop"), None)
+        stop = next((one for one in reversed(order.legs) if one.leg == "stop"), None)
         raised = 0
         for waited in range(wait_seconds):
             if stop is not None:

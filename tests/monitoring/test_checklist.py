@@ -445,6 +445,24 @@ def test_shares_left_or_protected_again_close_their_alarm() -> None:
     assert judge(run_of([*rows[:-1], trade(), rows[-1]])).passed
 
 
+def test_shares_of_one_symbol_close_no_alarm_about_another() -> None:
+    other = Alarm(at(1, 22), "unprotected", "MSFT: the stop was refused")
+    rows = paper()
+    place = next(number for number, one in enumerate(rows) if isinstance(one, Trade))
+    item = named(run_of([*rows[:place], other, *rows[place:]]), "shares protected")
+
+    assert (item.status, item.rows) == ("fail", (place + 1,))
+    assert "MSFT" in item.evidence
+
+
+def test_release_of_one_rule_closes_no_alarm_of_another() -> None:
+    alarm = Alarm(at(9, 22), "stop", "not all was answered")
+    released = Release(at(9, 23), session(9), "doubt", "looked at it")
+
+    assert named(and_then(alarm, released), "no alarm open").status == "fail"
+    assert named(and_then(alarm, replace(released, rule="stop")), "no alarm open").status == "pass"
+
+
 def test_cash_of_a_drill_is_accounted_for() -> None:
     flow = CashFlow(at(9, 15), session(9), "", "drill", -0.25)
     rows = paper(count=9)

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from iverson.errors import Refused
+from iverson.execution.alpaca.protocol import Placed
+from iverson.execution.alpaca.states import FillRow, OrderState
 from iverson.market.calendar import new_york
 from iverson.model import Stage
 from iverson.monitoring.evidence import CANCEL, ENTRY, FLATTEN, HALT, KILL, RULE, STOP
@@ -425,3 +427,48 @@ def test_wake_between_a_killed_drill_and_the_next_finds_nothing_amiss(
             cash = float(book.runs(run=TRADED)["cash"].iloc[0])
             assert rebuild_equity(book.values(run=TRADED), cash=cash, tolerance_usd=0.01) == []
             assert book.halts(run=TRADED).empty
+
+
+class Replacing:
+    """A venue that makes a new order of a stop that was triggered, as Alpaca is seen to do."""
+
+    def __init__(self) -> None:
+        self.placed = ""
+
+    def clock(self) -> datetime:
+        return falling()
+
+    def pause(self, _: float) -> None: ...
+
+    def place(self, intent: Any) -> Placed:
+        self.placed = intent.name
+        return Placed("accepted", "", 1, self.order("entry"))
+
+    def order(self, order_id: str) -> OrderState:
+        heir = OrderState("heir", "", "AAPL", "sell", "stop", "filled", 1.0, 1.0, 99.0)
+        stop = replace(heir, id="stop", status="replaced", filled=0.0, replaced_by="heir")
+        entry = OrderState(
+            "entry", self.placed, "AAPL", "buy", "limit", "filled", 1.0, 1.0, 100.0, legs=(stop,)
+        )
+        return {"heir": heir, "stop": stop, "entry": entry}[order_id]
+
+    def fills(self, _: datetime) -> list[FillRow]:
+        at = falling()
+        return [
+            FillRow("1", "entry", "AAPL", "buy", 1.0, 100.0, 1.0, at),
+            FillRow("2", "heir", "AAPL", "sell", 1.0, 99.0, 1.0, at),
+        ]
+
+
+def test_stop_that_became_another_order_is_booked_as_the_stop(tmp_path: Path) -> None:
+    venue: Any = Replacing()
+    with Journal(tmp_path / "j.db") as book:
+        orders = DrillOrders(venue, book, run=RUN, traded=TRADED, account="PA1", pause=venue.pause)
+        order = orders.place("AAPL", "entry", lambda name: {"side": "buy"})
+        assert [one.id for one in orders.state(order).legs] == ["stop", "heir"]
+        orders.catch_up()
+        orders.catch_up()
+
+        assert (orders.held, orders.open) == ({}, ())
+        assert list(book.executions(run=RUN)["leg"]) == ["entry", "stop"]
+        assert list(book.cash_flows(run=TRADED)["amount"]) == [-100.0, 99.0]
