@@ -22,12 +22,12 @@ from iverson.cli.main import main
 from iverson.config import Settings
 from iverson.errors import Refused
 from iverson.market.calendar import new_york
-from iverson.model import Stage
-from iverson.monitoring.evidence import Alerts
+from iverson.model import CashFlow, Stage
+from iverson.monitoring.evidence import Alerts, Compared
 from iverson.monitoring.journal import Journal
 from iverson.simulator.server import Simulator
 from iverson.stages import checked_off
-from iverson.stages.checked_off import CheckedOff, alerts_of, check_off
+from iverson.stages.checked_off import CheckedOff, alerts_of, check_off, gathered
 from iverson.stages.drill import drill
 from iverson.stages.token import token_path
 from iverson.system import System
@@ -36,6 +36,7 @@ from tests.stages.trading_kit import after_close, checked, exchange, system
 
 FIRST, SESSIONS = date(2005, 3, 1), 11
 MAX_LOSS = 500.0
+CENT = 0.01
 TOLD = Alerts(configured=True, sent=5)
 BEFORE_CLOSE = timedelta(minutes=5)
 SMALL: dict[str, Any] = {"capital": iv.CapitalSteps()} if hasattr(iv, "CapitalSteps") else {}
@@ -126,6 +127,25 @@ def test_paper_run_with_a_drill_passes_and_writes_the_token(desk: Desk, passed: 
     assert passed.token.exists()
     assert {item.status for item in passed.checklist.items} == {"pass"}
     assert passed.as_dict()["token"] == str(passed.token)
+
+
+def test_cash_that_a_deposit_moved_is_explained(desk: Desk) -> None:
+    deposit, run = 40.0, "paper-RsiReversion"
+    with Journal(desk.journal) as book:
+        last: Any = book.values("equity", run=run)[-1]
+        more = replace(last, cash=last.cash + deposit, equity=last.equity + deposit)
+        book.append(run, CashFlow(last.at, last.session, "", "deposit", deposit))
+        book.append(run, more)
+    connection = connection_to(desk.venue, Stage.PAPER)
+    found = gathered(
+        desk.made._traded(), desk.journal, connection=connection, number=number_of(desk.venue),
+        account=None, max_loss=None, alerts=TOLD,
+    ).parity  # fmt: skip
+    connection.close()
+
+    assert isinstance(found, Compared)
+    assert found.dollars > deposit / 2
+    assert abs(found.unexplained) <= CENT
 
 
 def test_checklist_leaves_journal_and_account_as_they_are(desk: Desk, passed: CheckedOff) -> None:
