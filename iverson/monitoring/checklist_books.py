@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from iverson.book import Halt
@@ -43,7 +43,7 @@ def orders(evidence: Evidence) -> Item:
             "set the keys of the paper account",
         )  # fmt: skip
     found = tuple(number for number, one in evidence.paper if isinstance(one, Intent))
-    words = f"{plural(count, 'order')} ({numbers(found)}), {venue.orders} at the venue, all known"
+    words = f"{plural(count, 'order')} ({numbers(found)}), {venue.orders} filled at the venue, all known"
     return Item(name, "pass", words, found)
 
 
@@ -145,10 +145,13 @@ def parity(evidence: Evidence) -> Item:
     if isinstance(found, str):
         return Item(name, "not yet", found, (), "`iverson parity` says more")
     bound = UNEXPLAINED * found.start
+    causes = Counter(words.partition(":")[0] for words in found.filled)
+    explained = ", ".join(f"{count} by {cause}" for cause, count in sorted(causes.items()))
     words = (
         f"{plural(found.decisions, 'decision')}, {len(found.decided)} decided otherwise, "
-        f"{len(found.filled)} filled otherwise ({found.dollars:+,.2f} dollars, of which "
-        f"{found.unexplained:+,.2f} unexplained; at most {bound:,.2f})"
+        f"{len(found.filled)} filled otherwise{f' ({explained})' if explained else ''}; "
+        f"{_signed(found.dollars)} dollars, {_signed(found.unexplained)} of them unexplained "
+        f"(at most {bound:,.2f})"
     )
     if found.decided or not abs(found.unexplained) <= bound:
         more = some(found.decided, "; ")
@@ -189,6 +192,10 @@ def account(evidence: Evidence) -> Item:
     return Item(
         name, "not yet", "none", (), "give the number of the live account, as --account 123456789"
     )
+
+
+def _signed(dollars: float) -> str:
+    return f"{round(dollars, 2) + 0.0:+,.2f}"
 
 
 # -- what is loose in the rows -----------------------------------------------------------------

@@ -42,7 +42,7 @@ class AtVenue:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A paper run beside its backtest: decisions, and those that differ, in words.
+    """A paper run beside its backtest: decisions, and those that differ, as "cause: words".
 
     `decided` differ in the signal or the gate's answer, `filled` in what became of the order.
     `dollars` is the run's account minus the backtest's, `unexplained` the part of it that neither

@@ -194,7 +194,8 @@ def _compared(system: Traded, journal: Path | str, run: str) -> Compared | str:
     assert isinstance(row, RunRow)
     last = list(found.equity.values())[-1:]
     said = [
-        (one.cause, f"{one.symbol} {one.at:%Y-%m-%d}: {one.words}") for one in found.differences
+        (one.cause, f"{one.cause}: {one.symbol} {one.at:%Y-%m-%d}: {one.words}")
+        for one in found.differences
     ]
     return Compared(
         decisions=found.decisions,

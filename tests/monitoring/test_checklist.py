@@ -131,7 +131,7 @@ def whole() -> Evidence:
         drills=numbered(drills(), 101),
         rows=106,
         venue=AtVenue(at(9), orders=2),
-        parity=Compared(4, (), ("IBM 2024-03-05: a cent",), -0.1, 0.0, CASH),
+        parity=Compared(4, (), ("fill price: IBM 2024-03-05: a cent",), -0.1, 0.0, CASH),
         alerts=Alerts(configured=True, sent=3),
         capital="CapitalSteps(levels=(0.01,))",
         max_loss=500.0,
@@ -261,7 +261,7 @@ LACKS = [
     Lack("no alert yet", "alerts received", "not yet",
          lambda: replace(whole(), alerts=Alerts(configured=True)), "0 delivered"),
     Lack("a decision that differs", "same decisions as the backtest", "fail",
-         lambda: replace(whole(), parity=replace(COMPARED, decided=("IBM: denied",))),
+         lambda: replace(whole(), parity=replace(COMPARED, decided=("risk: IBM: denied",))),
          "IBM: denied"),
     Lack("dollars that nobody explains", "same decisions as the backtest", "fail",
          lambda: replace(whole(), parity=replace(COMPARED, unexplained=5.01)), "at most 5.00"),
@@ -469,6 +469,13 @@ def test_cash_of_a_drill_is_accounted_for() -> None:
 
     assert judge(run_of([*rows, flow, equity(9, CASH - 20 - 0.25)])).passed
     assert not judge(run_of([*rows, equity(9, CASH - 20 - 0.25)])).passed
+
+
+def test_fills_that_differ_are_told_by_cause() -> None:
+    item = named(whole(), "same decisions as the backtest")
+
+    assert "4 decisions, 0 decided otherwise, 1 filled otherwise (1 by fill price)" in item.evidence
+    assert "-0.10 dollars, +0.00 of them unexplained (at most 5.00)" in item.evidence
 
 
 def test_rows_of_the_journal_are_named() -> None:
