@@ -43,7 +43,8 @@ def orders(evidence: Evidence) -> Item:
             "set the keys of the paper account",
         )  # fmt: skip
     found = tuple(number for number, one in evidence.paper if isinstance(one, Intent))
-    words = f"{plural(count, 'order')} ({numbers(found)}), {venue.orders} filled at the venue, all known"
+    at_venue = f"{venue.orders} filled at the venue, all known"
+    words = f"{plural(count, 'order')} ({numbers(found)}), {at_venue}"
     return Item(name, "pass", words, found)
 
 
