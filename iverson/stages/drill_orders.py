@@ -188,7 +188,10 @@ class DrillOrders:
                 break
             self.venue.pause(1.0)
         for symbol, size in self.held.items():
-            self._sell(symbol, size)
+            try:
+                self._sell(symbol, size)
+            except OrderRejected as error:
+                return f"{size} {symbol} could not be sold ({error}); look at the account"
         for _ in range(WORD_LOOKS):
             self.catch_up()
             if not self._open and not self.held:

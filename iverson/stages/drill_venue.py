@@ -141,7 +141,7 @@ class Drills:
         order = self._entered(symbol, price)
         if order is None:
             return
-        killed = kill(venue, flatten=True, pause=self.orders.pause)
+        killed = kill(venue, flatten=True, pause=venue.pause)  # to its end, whoever stops the rest
         self.orders.catch_up()
         self.orders.left_by_others(order)
         passed = killed.done and not killed.positions and not killed.working

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from iverson.errors import Refused
+from iverson.errors import OrderRejected, Refused
 from iverson.execution.alpaca.protocol import Placed
 from iverson.execution.alpaca.states import FillRow, OrderState
 from iverson.market.calendar import new_york
@@ -472,3 +472,24 @@ def test_stop_that_became_another_order_is_booked_as_the_stop(tmp_path: Path) ->
         assert (orders.held, orders.open) == ({}, ())
         assert list(book.executions(run=RUN)["leg"]) == ["entry", "stop"]
         assert list(book.cash_flows(run=TRADED)["amount"]) == [-100.0, 99.0]
+
+
+def test_share_that_cannot_be_sold_is_told(
+    made: System, venue: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = DrillOrders.place
+
+    def place(orders: DrillOrders, symbol: str, leg: Any, body: Any) -> Any:
+        if leg == "flatten":
+            raise OrderRejected("insufficient qty available")
+        return whole(orders, symbol, leg, body)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DrillOrders, "place", place)
+        patch.setattr(drill_venue, "NEAR", 0.05)  # a stop that stays
+        result = ran(made, venue, tmp_path / "j.db", wait_seconds=2)
+
+    assert result.left.startswith("1 AAPL could not be sold (insufficient qty available)")
+    assert not result.passed
+    assert ran(made, venue, tmp_path / "j.db").passed
+    assert untouched(venue)
