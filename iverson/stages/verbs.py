@@ -115,7 +115,8 @@ class Trades:
         Raises
         ------
         Refused: without either, without the go-live token of `iverson checklist` for this account,
-            source and configuration, or with an address that is not Alpaca's.
+            source and configuration, for a larger loss than was agreed on there, or with an address
+            that is not Alpaca's.
         """
         from iverson.stages.trading import Asked, trade
 
