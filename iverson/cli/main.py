@@ -21,7 +21,9 @@ from iverson.cli import (
     backtest,
     bars,
     check,
+    checklist,
     doctor,
+    drill,
     journal,
     kill,
     news,
@@ -51,6 +53,8 @@ app.command("rehearse")(trading.rehearse)
 app.command("wake")(trading.wake)
 app.command("paper")(trading.paper)
 app.command("live")(trading.live)
+app.command("drill")(drill.drill)
+app.command("checklist")(checklist.checklist)
 app.command("kill")(kill.kill)
 app.command("alerts")(alerts.alerts)
 app.command("parity")(parity.parity)

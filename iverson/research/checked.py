@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from types import ModuleType
@@ -103,8 +103,23 @@ def note(check: Check, *, store: Path | str | None = None) -> Path | None:
 def source_digest(strategy: type[Strategy]) -> str | None:
     """Return the SHA-256 of a strategy's source and what of the user's it uses; None: no file."""
     total = hashlib.sha256((_name(strategy) + shape_of(strategy)).encode())
+    return _digest(total, {one.__module__ for one in written(strategy)})
+
+
+def parts_digest(parts: Iterable[object]) -> str | None:
+    """Return the SHA-256 of the user's modules that the classes of parts are written in.
+
+    Parts are rules, a sizing: what decides beside the strategy. Iverson's own count for nothing.
+    None: a class is in no file.
+    """
+    names = {type(part).__module__ for part in parts}
+    theirs = {name for name in names if name.partition(".")[0] != "iverson"}
+    return _digest(hashlib.sha256(), theirs)
+
+
+def _digest(total: Any, names: set[str]) -> str | None:
     sources = {}
-    for name in _closure({one.__module__ for one in written(strategy)}):
+    for name in _closure(names):
         file = getattr(sys.modules.get(name), "__file__", None)
         if file is None or not Path(file).is_file():
             return None
@@ -112,7 +127,7 @@ def source_digest(strategy: type[Strategy]) -> str | None:
     for name in sorted(sources):
         total.update(f"\n{name} {len(sources[name])}\n".encode())
         total.update(sources[name])
-    return total.hexdigest()
+    return str(total.hexdigest())
 
 
 def _closure(names: set[str]) -> set[str]:

@@ -56,6 +56,13 @@ class RiskRule(metaclass=bt.MetaParams):
         """Return a halt of all entries when the book calls for one, or None."""
         return None
 
+    def drill(self, signal: Signal, book: Book) -> tuple[Signal, Book] | None:  # noqa: ARG002 (signature)
+        """Change a sound pair into one that this rule, and no rule before it, has to deny.
+
+        Return None when it cannot be made up (the default): then only trading shows the rule deny.
+        """
+        return None
+
     def __repr__(self) -> str:
         values = ", ".join(f"{key}={value!r}" for key, value in self.p._getkwargs().items())
         return f"{type(self).__name__}({values})"

@@ -114,7 +114,7 @@ def admit_live(
             "live trading begins small: add capital=iv.CapitalSteps() to the system, and trade it "
             "on paper like that first"
         )
-    refuse_without_token(journal, bound)
+    refuse_without_token(journal, bound, max_loss=max_loss)
 
 
 def _clock(at: datetime) -> str:

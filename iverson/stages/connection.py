@@ -86,6 +86,7 @@ class Connection:
                 alarm=alarm,
                 told=told,
                 clock=self.clock,
+                pause=self.venue.pause,
                 limited=not self.on_loopback,
             )
 

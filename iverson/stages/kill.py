@@ -63,8 +63,7 @@ def kill(
         _must(venue, "DELETE", "/positions", (200, 207, 500), {"cancel_orders": "true"})
         done = _until(pause, lambda: not venue.holdings())
     else:
-        held = {one.symbol: one.size for one in venue.holdings()}
-        opening = [one for one in venue.open_orders() if _opens(one, held)]
+        opening, _ = would_cancel(venue)
         for one in opening:
             venue.cancel(one.id)
         wanted = {one.id for one in opening}
@@ -80,6 +79,16 @@ def kill(
         suspended=suspend,
         done=done,
     )
+
+
+def would_cancel(venue: Venue) -> tuple[list[OrderState], list[OrderState]]:
+    """Return what `kill` would take back now and what it would leave; nothing is done."""
+    held = {one.symbol: one.size for one in venue.holdings()}
+    gone: list[OrderState] = []
+    left: list[OrderState] = []
+    for one in venue.open_orders():
+        (gone if _opens(one, held) else left).append(one)
+    return gone, left
 
 
 def _opens(order: OrderState, held: dict[str, float]) -> bool:

@@ -16,7 +16,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from iverson.execution.bracket import key_of
-from iverson.model import Fill, Verdict
+from iverson.model import CashFlow, Fill, Verdict
 from iverson.monitoring.record import EquityRow
 
 if TYPE_CHECKING:
@@ -85,13 +85,15 @@ class Parity:
     """A run beside its backtest.
 
     `differences` has a row for each decision that differs; `equity` the two accounts by session,
-    `unexplained` the dollars between them that no decision accounts for (cash flows and rounding).
+    `unexplained` the dollars between them that no decision accounts for (cash flows and rounding);
+    `flows` is how much of it are cash flows: dividends, deposits, fees, drills.
     """
 
     decisions: int
     differences: tuple[Difference, ...]
     equity: Mapping[date, tuple[float, float]]
     unexplained: float
+    flows: float = 0.0
 
     @property
     def same(self) -> int:
@@ -156,7 +158,8 @@ def compare(
     if equity:
         mine, theirs = list(equity.values())[-1]
         unexplained = mine - theirs - sum(one.dollars for one in differences)
-    return Parity(len({*left, *right}), tuple(differences), equity, unexplained)
+    flows = _flows(run) - _flows(backtest)
+    return Parity(len({*left, *right}), tuple(differences), equity, unexplained, flows)
 
 
 def _sides(values: Sequence[Any]) -> dict[str, Side]:
@@ -269,6 +272,10 @@ def _told(fills: Sequence[Fill]) -> str:
         return "no exit"
     size = _total(fills)
     return f"{fills[-1].leg} at {_value(fills) / size:.4f} on {fills[-1].session}"
+
+
+def _flows(values: Sequence[Any]) -> float:
+    return sum(one.amount for one in values if isinstance(one, CashFlow))
 
 
 def _equity(run: Sequence[Any], backtest: Sequence[Any]) -> dict[date, tuple[float, float]]:

@@ -4,7 +4,8 @@
     iverson.db -> iverson.db.RsiReversion.go-live.json
 
 It holds for one account, one source of the strategy and one configuration; live trading refuses
-without it, and after a change of any of them. The digest finds what was edited or cut short. It is
+without it, after a change of any of them, and for a larger maximum loss than was agreed when the
+checklist passed. The digest finds what was edited or cut short. It is
 no secret and no signature: who can write the file can also write a new one.
 """
 
@@ -20,7 +21,7 @@ from typing import Any
 from iverson.errors import ConfigError, Refused
 from iverson.market.files import replace_file
 from iverson.research.backtest import Setup, parameters_of
-from iverson.research.checked import source_digest
+from iverson.research.checked import parts_digest, source_digest
 from iverson.research.journaling import plain
 
 
@@ -47,6 +48,12 @@ def binding(setup: Setup, symbols: tuple[str, ...], interval: str, *, account: s
             f"{setup.strategy.__name__} is in no file, so nobody can tell later whether it is "
             "still the same; put it into a module"
         )
+    parts = parts_digest((*setup.rules, setup.sizing))
+    if parts is None:
+        raise ConfigError(
+            "a rule or the sizing is in no file, so nobody can tell later whether it is still the "
+            "same; put it into a module"
+        )
     given = {**parameters_of(setup.strategy), **setup.params}
     facts = {
         "parameters": {name: repr(plain(value)) for name, value in given.items()},
@@ -56,6 +63,7 @@ def binding(setup: Setup, symbols: tuple[str, ...], interval: str, *, account: s
         "universe": repr(setup.universe),
         "symbols": list(symbols),
         "interval": interval,
+        "parts": parts,
     }
     return Binding(account, setup.strategy.__name__, source, _digest(facts))
 
@@ -66,9 +74,14 @@ def token_path(journal: Path | str, strategy: str) -> Path:
     return journal.with_name(f"{journal.name}.{strategy}.go-live.json")
 
 
-def write_token(journal: Path | str, bound: Binding, *, at: datetime) -> Path:
-    """Write the token of a system that has passed its checklist; returns its file."""
-    facts = {**asdict(bound), "at": at.isoformat()}
+def write_token(
+    journal: Path | str, bound: Binding, *, at: datetime, max_loss: float | None = None
+) -> Path:
+    """Write the token of a system that has passed its checklist; returns its file.
+
+    `max_loss` is what was agreed on, dollars; None leaves it open.
+    """
+    facts = {**asdict(bound), "at": at.isoformat(), "max_loss": max_loss}
     text = json.dumps({**facts, "digest": _digest(facts)}, indent=1, sort_keys=True) + "\n"
     path = token_path(journal, bound.strategy)
 
@@ -79,7 +92,9 @@ def write_token(journal: Path | str, bound: Binding, *, at: datetime) -> Path:
     return path
 
 
-def refuse_without_token(journal: Path | str, bound: Binding) -> None:
+def refuse_without_token(
+    journal: Path | str, bound: Binding, *, max_loss: float | None = None
+) -> None:
     """Raise `Refused`, naming what differs, unless there is a whole token for exactly this."""
     path = token_path(journal, bound.strategy)
     remedy = "pass `iverson checklist` again"
@@ -100,6 +115,12 @@ def refuse_without_token(journal: Path | str, bound: Binding) -> None:
     if differ or kept.get("strategy") != bound.strategy:
         what = " and ".join(differ) or "strategy"
         raise Refused(f"the go-live token {path} is for another {what}; {remedy}")
+    agreed = kept.get("max_loss")
+    if agreed is not None and max_loss is not None and max_loss > agreed:
+        raise Refused(
+            f"a maximum loss of ${max_loss:,.2f} is more than the ${agreed:,.2f} agreed on when "
+            f"the checklist passed; give less, or {remedy}"
+        )
 
 
 def _digest(facts: dict[str, Any]) -> str:

@@ -33,7 +33,7 @@ from iverson.stages.heralded import check, heralded
 from iverson.stages.lock import InUse
 from iverson.stages.ping import Ping
 from iverson.stages.refreshed import refresh
-from iverson.stages.runs import begin, run_name
+from iverson.stages.runs import begin, note_identity, run_name
 from iverson.stages.seen import Seen
 from iverson.stages.token import binding
 from iverson.stages.traded import Traded
@@ -65,6 +65,7 @@ class Admitted:
     at: datetime
     notes: tuple[str, ...]
     settings: Settings
+    account: str
 
 
 @dataclass
@@ -235,7 +236,7 @@ def admitted(
         admission.admit_feed(feed_words(bars, store=system.store), strategy)
     return Admitted(
         system, connection, journal, run_name(connection.stage, system.name),
-        replace(setup, cash=account.equity), bars, at, notes, chosen,
+        replace(setup, cash=account.equity), bars, at, notes, chosen, account.number,
     )  # fmt: skip
 
 
@@ -245,6 +246,9 @@ def started(desk: Admitted, book: Journal) -> Setup:
         book, desk.run, desk.setup, desk.bars, stage=desk.connection.stage,
         system=desk.system.name, at=desk.at,
     )  # fmt: skip
+    system = desk.system
+    bound = binding(system.setup, system.symbols, system.interval, account=desk.account)
+    note_identity(book, desk.run, bound, at=desk.at)
     row = book.values("run", run=desk.run)[0]
     assert isinstance(row, RunRow)
     return replace(desk.setup, cash=row.cash)

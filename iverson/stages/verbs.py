@@ -15,7 +15,9 @@ from iverson.stages.traded import Traded
 if TYPE_CHECKING:
     from iverson.market.bars import Bars
     from iverson.research.backtest import Setup
+    from iverson.stages.checked_off import CheckedOff
     from iverson.stages.doctor import Finding
+    from iverson.stages.drill import Drilled
     from iverson.stages.herald import HeraldMaker
     from iverson.stages.rehearsed import Rehearsal
     from iverson.stages.review import Review
@@ -117,12 +119,55 @@ class Trades:
         Raises
         ------
         Refused: without either, without capital steps (`System(capital=...)`), without the go-live
-            token of `iverson checklist` for this account, source and configuration, or with an
-            address that is not Alpaca's.
+            token of `iverson checklist` for this account, source and configuration, for a larger
+            loss than was agreed on there, or with an address that is not Alpaca's.
         """
         from iverson.stages.trading import Asked, trade
 
         return trade(self._traded(), Asked(Stage.LIVE, journal, account, max_loss))
+
+    def drill(
+        self,
+        *,
+        symbol: str | None = None,
+        wait_seconds: int = 600,
+        flatten: bool = False,
+        journal: Path | str | None = None,
+    ) -> Drilled:
+        """Make happen on paper what trading rarely shows, and note it; live is refused.
+
+        Each rule denies, a halt holds and is released, an order far from the market is taken back,
+        and one share is bought and stopped out. The account is left as it was found.
+
+        Parameters
+        ----------
+        symbol: what one share is bought of; default the first that the account has nothing of.
+        wait_seconds: how long its stop is waited for.
+        flatten: have the kill switch leave a share too; only on an account that has nothing.
+        """
+        from iverson.stages.going_live import drill
+
+        return drill(
+            self._traded(), journal, symbol=symbol, wait_seconds=wait_seconds, flatten=flatten
+        )
+
+    def checklist(
+        self,
+        *,
+        account: str | None = None,
+        max_loss: float | None = None,
+        journal: Path | str | None = None,
+    ) -> CheckedOff:
+        """Judge the paper run item by item; when all have passed, write the go-live token.
+
+        Parameters
+        ----------
+        account: the number of the live account that the token is for.
+        max_loss: dollars agreed beforehand; `live` takes no more than that.
+        """
+        from iverson.stages.going_live import checklist
+
+        return checklist(self._traded(), journal, account=account, max_loss=max_loss)
 
     def review(self, journal: Path | str, *, run: str | None = None) -> Review:
         """Lay a run of a journal beside the backtest of the bars that it saw; default the last."""

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import sys
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from iverson.cli.main import main
+from iverson.market.calendar import new_york
 from iverson.model import Stage
 from iverson.monitoring.record import Record
+from iverson.simulator.pacing import Pace
 from iverson.simulator.scenarios import bundled
 from iverson.stages.trading import Went
 from iverson.system import System
@@ -140,3 +142,46 @@ def test_exit_code_says_who_stopped_it(
     shown, _ = iverson("paper", SYSTEM, code=code)
 
     assert ("stopped by" in shown) == bool(by)
+
+
+def test_drill_and_checklist_on_loopback_are_a_rehearsal(
+    iverson: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A second is a minute there. What is drilled is written down, and counts for nothing."""
+    at = new_york().open_at(date(2005, 3, 1)) + timedelta(minutes=40)
+    options = ("--symbols", SYMBOLS)
+    with exchange(at, pace=Pace.times(60)) as venue:
+        use(monkeypatch, venue, tmp_path)
+        shown, _ = iverson("drill", SYSTEM, *options, "--wait", "30")
+        assert "drill-rehearse-RsiReversion: 14 drills passed" in shown
+        assert "pass     stop: order" in shown
+        assert "nothing done on the simulator counts as paper" in shown
+        assert venue.ledger["positions"] == []
+
+        shown, _ = iverson("checklist", SYSTEM, *options, code=REFUSED)
+
+    assert "0 of 10 sessions" in shown
+    assert "a rehearsal never writes a go-live token" in shown
+    assert not list(tmp_path.glob("*.go-live.json"))
+
+
+def test_drill_refuses_live_keys_with_exit_code_one(
+    iverson: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("IVERSON_ALPACA_KEY", "AK12345")
+    monkeypatch.setenv("IVERSON_ALPACA_SECRET", "secret-of-nobody")
+
+    for command in ("drill", "checklist"):
+        _, told = iverson(command, SYSTEM, code=REFUSED)
+        assert "these keys are not of a paper account" in told
+    assert not (tmp_path / "iverson.db").exists()
+
+
+def test_checklist_without_a_journal_is_one_sentence(
+    iverson: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with exchange(after_close(date(2005, 3, 1))) as venue:
+        use(monkeypatch, venue, tmp_path)
+        _, told = iverson("checklist", SYSTEM, code=BROKEN)
+
+    assert "there is no journal at" in told

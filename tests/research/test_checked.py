@@ -129,3 +129,25 @@ def test_strategy_typed_into_a_prompt_gets_no_pass(
     assert system.check(*RANGE, sample=2, decisions=2).passed
     assert not checked.passed(Typed, store=tmp_path)
     assert not (tmp_path / checked.FOLDER).exists()
+
+
+def test_digest_of_parts_follows_the_users_own_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Iverson's rules count for nothing, a rule of the user's by its module's text."""
+    module = tmp_path / "my_guards.py"
+    text = "import iverson as iv\n\n\nclass Mine(iv.RiskRule):\n    pass\n"
+    module.write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    rule = importlib.import_module("my_guards").Mine()
+    standard = iv.rules.standard()
+    before = checked.parts_digest((*standard, rule))
+
+    assert checked.parts_digest(standard) == checked.parts_digest(())
+    assert before not in (None, checked.parts_digest(standard))
+    module.write_text(text.replace("pass", "limit = 3"))
+    assert checked.parts_digest((*standard, rule)) not in (None, before)
+    module.unlink()
+    assert checked.parts_digest((*standard, rule)) is None
+    sys.modules.pop("my_guards")

@@ -12,7 +12,7 @@ import pytest
 
 from iverson.execution.costs import Costs
 from iverson.market import sample
-from iverson.model import Fill, Verdict
+from iverson.model import CashFlow, Fill, Verdict
 from iverson.monitoring.record import EquityRow
 from iverson.research.backtest import Outcome, Prepared, Setup, simulate
 from iverson.risk import rules
@@ -179,3 +179,24 @@ def test_dollars_that_no_decision_explains_are_named(outcome: Outcome, marks: An
     assert parity.unexplained == pytest.approx(deposit)
     assert "not explained" in str(parity)
     assert list(parity.table().columns) == ["symbol", "at", "cause", "dollars", "words"]
+
+
+def test_cash_flows_of_the_run_alone_are_told_apart(outcome: Outcome, marks: Any) -> None:
+    """A deposit, and the backtest's dividends, which paper does not pay."""
+    deposit, last = 250.0, outcome.record.equity[-1]
+    dividends = [one for one in outcome.record.values if isinstance(one, CashFlow)]
+    assert sum(one.amount for one in dividends) > 0
+    unpaid = sum(one.amount for one in dividends)
+    flow = CashFlow(last.at, last.session, "", "deposit", deposit)
+
+    def run(value: Any) -> Any:
+        if value is last:
+            return replace(last, equity=last.equity + deposit - unpaid)
+        return None if isinstance(value, CashFlow) else value
+
+    values = [*changed(outcome.record.values, run), flow]
+    parity = compare(values, outcome.record.values, marks=marks)
+
+    assert parity.differences == ()
+    assert parity.flows == pytest.approx(deposit - unpaid)
+    assert parity.unexplained == pytest.approx(parity.flows)

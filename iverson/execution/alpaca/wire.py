@@ -19,13 +19,21 @@ from iverson.execution.ticks import round_down, round_up
 from iverson.model import Bracket, OrderSide
 
 PREFIX = "iv1-"
+DRILL_PREFIX = "ivd-"  # of drills: no name of a decision can be one of theirs
 
 Kind = Literal["market", "limit", "stop", "stop_limit", "trailing_stop"]
 Body = dict[str, Any]
 
 
 def client_order_id(
-    *, account: str, strategy: str, symbol: str, at: datetime, leg: str, attempt: int = 1
+    *,
+    account: str,
+    strategy: str,
+    symbol: str,
+    at: datetime,
+    leg: str,
+    attempt: int = 1,
+    prefix: str = PREFIX,
 ) -> str:
     """Return the name of an order: the same decision has the same name in every process.
 
@@ -38,7 +46,7 @@ def client_order_id(
     stamp = at.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%f")
     named = "|".join((account, strategy, symbol, stamp, leg, str(attempt)))
     digest = base64.b32encode(hashlib.sha256(named.encode()).digest()).decode()
-    return PREFIX + digest[:32].lower()
+    return prefix + digest[:32].lower()
 
 
 def is_ours(name: str | None) -> bool:

@@ -78,6 +78,7 @@ class AlpacaData:
         self._bars = _Listing(stocks, "/stocks/bars", "bars", 10_000)
         self._actions = _Listing(actions, "/corporate-actions", "corporate_actions", 1000)
         self._news = _Listing(news, "/news", "news", 50, holds=list)
+        self._latest = _Listing(stocks, "/stocks/trades/latest", "trades", 1)
 
     def __repr__(self) -> str:
         return f"AlpacaData({self._url!r}, key=****)"
@@ -93,6 +94,10 @@ class AlpacaData:
     def news(self, parameters: Mapping[str, Any]) -> Iterator[list[Any]]:
         """Return the pages of `GET /v1beta1/news`: items in the order asked for."""
         yield from self._pages(self._news, parameters)
+
+    def latest_trades(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer of `GET /v2/stocks/trades/latest`: a trade by symbol."""
+        return dict(self._ask(self._latest, parameters)["trades"] or {})
 
     def _pages(self, listing: _Listing, parameters: Mapping[str, Any]) -> Iterator[Any]:
         token: str | None = None

@@ -99,6 +99,16 @@ class AlpacaVendor:
             {symbol: frame for symbol, frame in frames.items() if len(frame)}, outside, unreadable
         )
 
+    def last_price(self, symbol: str) -> float | None:
+        """Return the price of a symbol's newest trade, raw dollars; None when there is none.
+
+        A free plan sees one exchange's (`iex`) without delay.
+        """
+        feed = "iex" if self._late else self.feed
+        trade = self._data.latest_trades({"symbols": symbol, "feed": feed}).get(symbol)
+        price = float(trade["p"]) if isinstance(trade, dict) and trade.get("p") else 0.0
+        return price if price > 0 else None
+
     def actions(self, symbols: Sequence[str], first: date, last: date) -> Listed:
         """Return the actions of the symbols, and of the names they had before."""
         pages = self._action_pages(symbols, first, last)
