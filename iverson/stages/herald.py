@@ -168,7 +168,9 @@ class Herald:
         """Stop, tell what is left within a time, and let go of everything."""
         began = self._monotonic()
         if self.stop(min(seconds, SEND_SECONDS)):
-            self.flush(max(0.0, seconds - (self._monotonic() - began)))
+            left = seconds - (self._monotonic() - began)
+            if left > 0:
+                self.flush(left)
             self.outbox.close()
         self.channel.close()
 

@@ -49,6 +49,7 @@ def draw(trade: Trade, bars: Bars) -> bytes:
 
     from iverson.monitoring.tables import dollars, trades_frame
     from iverson.research.charts_price import price_chart
+    from iverson.research.charts_style import styled
 
     before = BEFORE if bars.interval == DAILY else BEFORE_MINUTES
     first, last = trade.entry_session - before, trade.exit_session
@@ -58,7 +59,8 @@ def draw(trade: Trade, bars: Bars) -> bytes:
     )  # fmt: skip
     figure: Any = price_chart(shown, trade.symbol, first=first, last=last)
     made = f"{'+' if trade.pnl > 0 else ''}{dollars(trade.pnl)}"
-    figure.axes[0].set_title(f"{trade.symbol} left by {trade.exit_reason}: {made}")
+    with styled():
+        figure.axes[0].set_title(f"{trade.symbol} left by {trade.exit_reason}: {made}")
     png: bytes = figure._repr_png_()  # as a notebook asks for it
     return png
 

@@ -187,7 +187,7 @@ class Opened:
             with Journal(journal) as book:
                 if not book.values("run", run=run):
                     return
-                book.append(run, Alarm(clock(), "run", f"it ended, and trades no more: {words}"))
+                book.append(run, Alarm(clock(), "run", f"it does not trade now: {words}"))
             with heralded(journal, clock, self._chosen, threaded=False):
                 pass
 

@@ -43,6 +43,7 @@ def waiting(path: Path) -> None:
     channel.faults = [Undelivered("nobody there")] * 5
     herald = Herald(path, channel=channel, clock=utc_now)
     write(path, began(), HALT, entry())
+    herald.flush(0)
     herald.close(0)
 
 

@@ -18,10 +18,12 @@ from iverson.market.feeds import MADE_UP
 from iverson.market.synthesis import synthesize
 from iverson.monitoring.record import EquityRow
 from iverson.simulator.ledger import Cover
+from iverson.stages.herald import Herald
 from iverson.stages.rehearsed import Rehearsal, open_seconds, share_seconds
 from iverson.stages.review_report import render
 from iverson.stages.traded import rehearsed_range
 from strategies.opening_range import both_sides
+from tests.stages.heralding import Remembering, named
 from tests.stages.trading_kit import history, system
 
 FIRST, LAST = date(2005, 3, 1), date(2005, 3, 11)
@@ -130,9 +132,14 @@ def test_minutes_are_rehearsed_and_reviewed_too(tmp_path: Path) -> None:
     minutes = {"IBM": synthesize(daily, seed=1)}
     made = replace(both_sides, symbols=["IBM"], bars=minutes, params=dict(volume=0.1))
 
-    result = made.rehearse("2012-12-28")
+    channel = Remembering()
+    result = made.rehearse(
+        "2012-12-28", herald=lambda file, clock: Herald(file, channel=channel, clock=clock)
+    )
 
     assert result.sessions == 1
+    assert len(named(channel.took, " left by ")) == len(result.trades) > 0
+    assert channel.closed
     assert result.journal.exists()
     review = made.review(result.journal)
     assert review.parity.decisions > 0

@@ -133,7 +133,7 @@ def test_run_that_cannot_go_on_is_an_alarm(
         (alarm,) = journal.alarms(run=RUN).to_dict("records")
     assert "does not accept the keys" in alarm["reason"]
     (told,) = named([one.text for one in api.messages], "Alarm (run)")
-    assert "it ended, and trades no more: Alpaca does not accept the keys" in told
+    assert "it does not trade now: Alpaca does not accept the keys" in told
 
 
 def test_run_that_never_began_alarms_nobody(
