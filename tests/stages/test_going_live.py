@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,7 +22,7 @@ import pytest
 import iverson as iv
 from iverson.cli.main import main
 from iverson.config import Settings
-from iverson.errors import Refused
+from iverson.errors import ConfigError, Refused
 from iverson.market.calendar import new_york
 from iverson.model import CashFlow, Stage
 from iverson.monitoring.evidence import Alerts, Compared
@@ -399,3 +401,18 @@ def test_alerts_are_counted_by_what_became_of_them(tmp_path: Path) -> None:
     found = alerts_of(chosen, journal)
     assert (found.sent + found.queued, found.failed) == (2, 1)
     assert found.sent >= 1
+
+
+def test_rule_typed_into_a_notebook_trades_on_paper_and_never_live(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody could tell later whether it is still the same."""
+    monkeypatch.setitem(sys.modules, "a_notebook", ModuleType("a_notebook"))
+    typed = type("Typed", (iv.RiskRule,), {"__module__": "a_notebook"})
+    made = desk.made.with_rules(typed(), *desk.made.rules)
+    with exchange(after_close(FIRST)) as venue:
+        connects(monkeypatch, venue, Stage.PAPER)
+        assert made.paper(journal=tmp_path / "typed.db").acted
+
+    with pytest.raises(ConfigError, match="a rule or the sizing is in no file"):
+        desk.check(made)
