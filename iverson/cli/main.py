@@ -23,6 +23,7 @@ from iverson.cli import (
     journal,
     kill,
     news,
+    operator,
     parity,
     report,
     simulator,
@@ -48,6 +49,9 @@ app.command("wake")(trading.wake)
 app.command("paper")(trading.paper)
 app.command("live")(trading.live)
 app.command("kill")(kill.kill)
+app.command("halt")(operator.halt)
+app.command("resume")(operator.resume)
+app.command("telegram")(operator.telegram)
 app.command("parity")(parity.parity)
 app.add_typer(journal.app, name="journal")
 app.add_typer(bars.app, name="bars")

@@ -6,6 +6,7 @@ The same for all three but for what is plugged in: the account, and for live the
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -15,7 +16,7 @@ from typing import Any
 from iverson.config import Settings, settings
 from iverson.errors import ConfigError, StaleBars
 from iverson.market.bars import DAILY, Bars
-from iverson.market.calendar import new_york
+from iverson.market.calendar import new_york, utc_now
 from iverson.market.source import feed_words
 from iverson.model import Stage
 from iverson.monitoring.events import Alarm
@@ -114,6 +115,7 @@ def wake_once(system: Traded, asked: Asked, *, at: datetime | None = None) -> We
         with Journal(desk.journal) as book:
             _refuse_stale(desk, book, session)
             setup = started(desk, book)
+            notes += hear_commands(desk)
             Seen(desk.journal, desk.run).note(desk.bars)
             woke = wake(
                 setup,
@@ -208,6 +210,20 @@ def started(desk: Admitted, book: Journal) -> Setup:
     row = book.values("run", run=desk.run)[0]
     assert isinstance(row, RunRow)
     return replace(desk.setup, cash=row.cash)
+
+
+def hear_commands(desk: Admitted) -> list[str]:
+    """Carry out the commands that wait at the bot, if there is one; what went wrong, in words."""
+    chosen = settings()
+    if chosen.telegram_token is None:
+        return []
+    from iverson.stages.listening import poll_waiting
+
+    fault = poll_waiting(
+        chosen, journal=desk.journal, run=desk.run, venue=desk.connection.venue, clock=utc_now,
+        pause=time.sleep,
+    )  # fmt: skip
+    return [fault] if fault else []
 
 
 def alarm(kept: list[tuple[str, str]], book: Journal, run: str, connection: Connection) -> Any:
