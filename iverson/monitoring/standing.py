@@ -324,6 +324,12 @@ def position_lines(standing: Standing, broker: AtBroker | None = None) -> list[s
     marks = {} if broker is None else broker.marks
     lines = [_held_line(one, marks.get(one.symbol)) for one in standing.positions]
     if broker is not None:
+        stops = {one.symbol for one in broker.orders if "stop" in one.kind}
+        lines += [
+            f"{symbol}: no stop stands at the broker"
+            for symbol, size in broker.sizes.items()
+            if size and symbol not in stops
+        ]
         ours = {one.symbol: one.size for one in standing.positions}
         lines += [
             f"{symbol}: the broker shows {size:g}, the journal {ours.get(symbol, 0.0):g}"

@@ -274,9 +274,6 @@ def state_path(journal: Path) -> Path:
 def at_broker(venue: Venue, at: datetime) -> AtBroker:
     """Read what the broker shows: equity, positions, orders at work."""
     holdings = venue.holdings()
-    orders = []
-    for one in venue.open_orders():
-        orders += [leg for leg in (one, *one.legs) if leg.alive]
     return AtBroker(
         at=at,
         equity=venue.account().equity,
@@ -287,7 +284,7 @@ def at_broker(venue: Venue, at: datetime) -> AtBroker:
                 one.symbol, one.side, one.kind.replace("_", " "), one.size - one.filled,
                 one.limit if one.limit is not None else one.stop,
             )
-            for one in orders
+            for one in venue.working()
         ),
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from iverson.execution.alpaca.pace import Pace
 from iverson.execution.alpaca.venue import Venue
+from iverson.market.calendar import new_york
 from iverson.model import Stage
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.telegram import Heard, Undelivered
@@ -59,12 +60,17 @@ class Place:
             )  # fmt: skip
 
     def wake_until(self, number: int) -> None:
-        """Wake as the timetable says, up to the close of a bar."""
+        """Wake as the timetable says, up to the wake after the close of a bar."""
         for at, newest in self.steps():
-            if newest > number:
-                break
             if at > self.street.now:
                 self.wake(newest, at)
+            if newest == number:
+                break
+
+    def noon(self) -> None:
+        """Let time pass until noon of the next session."""
+        opening = new_york().next_open(self.street.now)
+        self.street.advance_to(opening + timedelta(hours=2))
 
     @property
     def venue(self) -> Venue:
@@ -118,8 +124,7 @@ class Place:
 
     def working(self) -> list[tuple[str, str]]:
         """(symbol, kind) of the orders at work, legs included."""
-        orders = self.venue.open_orders()
-        return [(one.symbol, one.kind) for top in orders for one in (top, *top.legs) if one.alive]
+        return [(one.symbol, one.kind) for one in self.venue.working()]
 
 
 class Phone:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def test_halt_takes_back_the_entry_and_denies_the_next_after_a_restart(at: Any) 
     assert place.working() == []
     place.wake_until(2)
     verdicts = place.noted("verdict")
-    assert [(one.approved, one.rule) for one in verdicts] == [(True, "risk"), (False, OPERATOR)]
+    assert [(one.approved, one.rule) for one in verdicts] == [(True, "notional"), (False, OPERATOR)]
     assert "by test: the news" in verdicts[1].reason
     assert place.held == {}
     assert place.alarms == []
@@ -220,7 +220,7 @@ def test_maximum_loss_and_a_daily_loss_stay(at: Any) -> None:
     assert {one.rule for one in place.noted("release")} == ended
     with Journal(place.path, read_only=True) as journal:
         assert standing_of(journal, RUN, at=now).state == "reducing"
-        assert standing_of(journal, RUN, at=FOR_GOOD - timedelta(days=1)).state == "reducing"
+        assert standing_of(journal, RUN, at=datetime(2049, 12, 1, tzinfo=UTC)).state == "reducing"
 
 
 DAYS = [date(2024, 1, day) for day in (2, 3, 4, 5)]
@@ -232,7 +232,7 @@ def test_stream_and_wake_take_the_high_from_the_same_session(latched: bool) -> N
     """A released halt re-bases the high in both; one whose time was over in neither."""
 
     def instant(day: date, hour: int = 21) -> datetime:
-        return datetime(day.year, day.month, day.day, hour, tzinfo=operator_zone())
+        return datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
 
     halt = Halt(
         "drawdown halt", "deep", since=instant(DAYS[2]), latched=latched,
@@ -257,12 +257,6 @@ def test_stream_and_wake_take_the_high_from_the_same_session(latched: bool) -> N
     assert stream.numbers[2] == (EQUITY[3] if latched else EQUITY[0])
 
 
-def operator_zone() -> Any:
-    from datetime import UTC
-
-    return UTC
-
-
 def no_history() -> Any:
     return None
 
@@ -273,8 +267,7 @@ def no_history() -> Any:
 def test_flatten_leaves_everything_and_the_next_wake_has_nothing_to_explain(at: Any) -> None:
     place = at(BOUGHT)
     place.wake_until(2)
-    opened = place.steps()[4][0] - timedelta(hours=3)  # within the session after
-    place.street.advance_to(opened)
+    place.noon()
 
     left = place.flatten()
 
@@ -309,7 +302,7 @@ def test_flatten_while_the_market_is_closed_waits_for_the_open(at: Any) -> None:
 def test_flatten_twice_is_harmless(at: Any) -> None:
     place = at(BOUGHT)
     place.wake_until(2)
-    place.street.advance_to(place.steps()[4][0] - timedelta(hours=3))
+    place.noon()
     place.flatten()
     orders = len(place.street.witness.orders())
 
@@ -326,7 +319,7 @@ def test_flatten_beside_a_process_that_hangs_uses_the_kill_switch_and_is_explain
     """Its orders are not ours, but the halt says who has everything left."""
     place = at(BOUGHT)
     place.wake_until(2)
-    place.street.advance_to(place.steps()[4][0] - timedelta(hours=3))
+    place.noon()
     with account_lock(place.path):
         left = place.flatten()
 
@@ -342,7 +335,7 @@ def test_flatten_beside_a_process_that_hangs_uses_the_kill_switch_and_is_explain
 def test_shares_that_somebody_took_before_the_flatten_are_a_problem_still(at: Any) -> None:
     place = at(BOUGHT)
     place.wake_until(2)
-    place.street.advance_to(place.steps()[4][0] - timedelta(hours=3))
+    place.noon()
     place.street.exchange.cancel_all(place.street.account)
     place.street.pause(1)
     place.street.exchange.close_position(place.street.account, "TEST")
@@ -360,7 +353,7 @@ def test_flatten_that_is_killed_is_done_by_the_next(at: Any, point: str) -> None
 
     place = at(BOUGHT)
     place.wake_until(2)
-    place.street.advance_to(place.steps()[4][0] - timedelta(hours=3))
+    place.noon()
     breaking = Breaking(first=point)
     venue = replace(place.venue, caller=Line(place.street, breaking))
     with journal_at(place.path, breaking) as journal, pytest.raises(SimulatedCrash):
