@@ -173,7 +173,10 @@ class Listening:
                 answer, outcome = self._done(decision, venue, why, at)
             except IversonError as error:
                 logger.warning("%s: %s", decision.text, error)
-                answer, outcome = reply(f"/{decision.does} was not done", [str(error)]), str(error)
+                answer, outcome = (
+                    reply(f"{decision.does.capitalize()} was not done", [str(error)]),
+                    str(error),
+                )
                 if decision.does in AT_LEAST_ONCE:
                     if update != self._failed:
                         self._answer(answer)
@@ -208,7 +211,7 @@ class Listening:
             else:
                 made = resume(journal, self._run, by=by, at=at)
         words = str(made)
-        return reply(f"/{name}", [*words.splitlines(), *([why] if why else [])]), words
+        return reply(str(name).capitalize(), [*words.splitlines(), *([why] if why else [])]), words
 
     def _told(self, title: str, lines: Lines, venue: Venue | None, why: str, at: datetime) -> str:
         with Journal(self._journal, read_only=True) as journal:

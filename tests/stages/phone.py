@@ -145,14 +145,14 @@ class Phone:
         self.waiting.append(Heard(self._number, chat, user, text, at))
         return self._number
 
-    def send(self, html: str, *, silent: bool = False) -> int:  # noqa: ARG002 (Telegram's signature)
+    def send(self, html: str, *, silent: bool = False) -> int:
         """Take an answer."""
         if self.down is not None:
             raise self.down
         self.answers.append(html)
         return len(self.answers)
 
-    def updates(self, after: int, *, wait_seconds: float) -> list[Heard]:  # noqa: ARG002 (as above)
+    def updates(self, after: int, *, wait_seconds: float) -> list[Heard]:
         """Give what was said after an update, and forget the rest."""
         self.asked.append(after)
         if self.down is not None:
