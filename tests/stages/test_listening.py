@@ -7,7 +7,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,13 @@ from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import Note, Release
 from iverson.monitoring.telegram import Telegram, Undelivered
 from iverson.risk.max_loss import FOR_GOOD
+from iverson.stages import admission
 from iverson.stages.listening import Listening, state_path
 from tests.monitoring.bot_api import BotApi, parse
 from tests.stages.phone import CHAT, OTHER, STRANGER, USER, Phone, Place, listening
 from tests.stages.play import RUN
 from tests.stages.test_operator import BOUGHT, entries_after_halt
+from tests.stages.trading_kit import after_close, exchange, system, use
 
 CODE = "123456"
 
@@ -413,3 +415,38 @@ def test_commands_over_the_bot_api(bought: Place) -> None:
     assert api.refused == []
     assert [one.rule for one in bought.noted("halt")] == ["operator"]
     assert parse(api.messages[0].html)[1] == ("b", "/b")
+
+
+def test_wake_hears_the_commands_that_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no bot runs: a halt from the phone denies what the same wake would have entered."""
+    monkeypatch.setattr(admission, "passed", lambda *_, **__: True)
+    day = date(2005, 3, 1)
+    with exchange(after_close(day)) as venue, BotApi(chat=CHAT) as api:
+        use(monkeypatch, venue, tmp_path)
+        monkeypatch.setenv("IVERSON_TELEGRAM_TOKEN", api.token)
+        monkeypatch.setenv("IVERSON_TELEGRAM_CHAT", str(CHAT))
+        monkeypatch.setenv("IVERSON_TELEGRAM_USERS", f"[{USER}]")
+        monkeypatch.setenv("IVERSON_TELEGRAM_URL", api.url)
+        api.say("/halt", user=USER)
+        went = system(tmp_path).wake()
+
+        assert went.notes == ()
+        assert venue.ledger["orders"] == []
+    (answer,) = api.messages
+    assert "is halted" in answer.text
+    assert "operator" in {one.rule for one in went.record.verdicts}
+    assert not any(one.approved for one in went.record.verdicts)
+
+
+def test_wake_goes_on_without_a_telegram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "passed", lambda *_, **__: True)
+    with exchange(after_close(date(2005, 3, 1))) as venue:
+        use(monkeypatch, venue, tmp_path)
+        monkeypatch.setenv("IVERSON_TELEGRAM_TOKEN", "1:gone")
+        monkeypatch.setenv("IVERSON_TELEGRAM_CHAT", str(CHAT))
+        monkeypatch.setenv("IVERSON_TELEGRAM_USERS", f"[{USER}]")
+        monkeypatch.setenv("IVERSON_TELEGRAM_URL", "http://127.0.0.1:9")
+        went = system(tmp_path).wake()
+
+    assert "commands were not heard: Telegram cannot be reached" in went.notes[-1]
+    assert went.acted
