@@ -46,7 +46,7 @@ def halt(
     from iverson.monitoring.journal import Journal
     from iverson.stages import operator
     from iverson.stages.leaving import flatten as leave
-    from iverson.stages.listening import reaching
+    from iverson.stages.reaching import reaching
 
     chosen = settings()
     with Journal(_existing(journal or chosen.journal)) as book, ExitStack() as held:
@@ -87,7 +87,7 @@ def resume(
     from iverson.monitoring.journal import Journal
     from iverson.monitoring.standing import halt_lines
     from iverson.stages import operator
-    from iverson.stages.listening import reaching
+    from iverson.stages.reaching import reaching
 
     chosen = settings()
     with Journal(_existing(journal or chosen.journal)) as book:
@@ -128,7 +128,8 @@ def telegram(
     from iverson.config import settings
     from iverson.market.calendar import utc_now
     from iverson.monitoring.journal import Journal
-    from iverson.stages.listening import Listening, reaching, telegram_of
+    from iverson.stages.listening import Listening, telegram_of
+    from iverson.stages.reaching import reaching
 
     chosen = settings()
     path = _existing(journal or chosen.journal)
@@ -137,8 +138,10 @@ def telegram(
     with Journal(path, read_only=True) as book:
         name, stage = _run_of(book, run)
     stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    with closing(telegram_of(chosen)) as bot:
+    before = signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    with ExitStack() as held:
+        held.callback(signal.signal, signal.SIGTERM, before)
+        bot = held.enter_context(closing(telegram_of(chosen)))
         typer.echo(f"listening for commands to {name}; end it with Ctrl-C")
         Listening(
             bot,

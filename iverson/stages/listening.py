@@ -16,16 +16,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from iverson.config import Settings
-from iverson.errors import ConfigError, IversonError, Refused
+from iverson.errors import ConfigError, IversonError
 from iverson.execution.alpaca.venue import Venue
 from iverson.market.files import locked_if_free, replace_file
-from iverson.model import Stage
 from iverson.monitoring.commands import Decision, State, help_text, judge, reply
 from iverson.monitoring.events import Command
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.standing import (
     AtBroker,
-    Order,
     Standing,
     order_lines,
     position_lines,
@@ -34,9 +32,9 @@ from iverson.monitoring.standing import (
     today_lines,
 )
 from iverson.monitoring.telegram import Heard, Telegram, Undelivered
-from iverson.stages.connection import connect
 from iverson.stages.leaving import flatten
 from iverson.stages.operator import halt, resume
+from iverson.stages.reaching import Reach, at_broker
 
 LONG_POLL_SECONDS = 20.0  # how long Telegram is asked to wait for the first command
 LONGEST_SECONDS = 60.0  # between two tries, when Telegram is down
@@ -45,7 +43,6 @@ AT_MOST_ONCE = frozenset({"resume"})
 AT_LEAST_ONCE = frozenset({"halt", "flatten"})
 logger = logging.getLogger(__name__)
 
-Reach = Callable[[], AbstractContextManager[Venue]]
 Lines = Callable[[Standing, AtBroker | None], list[str]]
 ANSWERS: dict[str, tuple[str, Lines]] = {
     "status": ("Status", status_lines),
@@ -272,47 +269,6 @@ class Listening:
 def state_path(journal: Path) -> Path:
     """Return the file, beside a journal, of the commands dealt with."""
     return journal.with_name(f"{journal.name}.commands.json")
-
-
-def at_broker(venue: Venue, at: datetime) -> AtBroker:
-    """Read what the broker shows: equity, positions, orders at work."""
-    holdings = venue.holdings()
-    return AtBroker(
-        at=at,
-        equity=venue.account().equity,
-        sizes={one.symbol: one.size for one in holdings},
-        marks={one.symbol: one.mark for one in holdings},
-        orders=tuple(
-            Order(
-                one.symbol, one.side, one.kind.replace("_", " "), one.size - one.filled,
-                one.limit if one.limit is not None else one.stop,
-            )
-            for one in venue.working()
-        ),
-    )  # fmt: skip
-
-
-def reaching(chosen: Settings, stage: Stage, clock: Callable[[], datetime]) -> Reach:
-    """Return what opens the venue of a run's stage.
-
-    It raises `Refused` when the keys open an account of another stage.
-    """
-
-    @contextmanager
-    def reach() -> Iterator[Venue]:
-        asked = Stage.LIVE if stage is Stage.LIVE else Stage.PAPER
-        connection = connect(chosen, asked, clock)
-        try:
-            if connection.stage is not stage:
-                raise Refused(
-                    f"the run is of {stage.value} and the settings lead to "
-                    f"{connection.stage.value}; set the keys and the address of the run's account"
-                )
-            yield connection.venue
-        finally:
-            connection.close()
-
-    return reach
 
 
 def telegram_of(chosen: Settings) -> Telegram:

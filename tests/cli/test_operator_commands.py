@@ -156,7 +156,6 @@ def test_telegram_listens_until_it_is_ended(
     iverson: Any, venue: Simulator, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process of its own: answers a command, then ends by SIGTERM."""
-    before = signal.getsignal(signal.SIGTERM)
     with BotApi() as api:
         for name, value in {
             "TOKEN": api.token,
@@ -176,7 +175,6 @@ def test_telegram_listens_until_it_is_ended(
 
         threading.Thread(target=talk, daemon=True).start()
         shown, told = iverson("telegram")
-        signal.signal(signal.SIGTERM, before)
 
     assert f"listening for commands to {RUN}" in shown
     (answer,) = api.messages

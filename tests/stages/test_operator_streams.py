@@ -27,7 +27,7 @@ from iverson.simulator.pacing import Pace
 from iverson.simulator.server import Simulator
 from iverson.stages import admission, operator
 from iverson.stages.leaving import Flattened, flatten
-from iverson.stages.listening import reaching
+from iverson.stages.reaching import reaching
 from iverson.strategy import Strategy
 from iverson.system import System
 from tests.stages.trading_kit import exchange, use
