@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from iverson.cli import (
+    alerts,
     backtest,
     bars,
     check,
@@ -52,6 +53,7 @@ app.command("kill")(kill.kill)
 app.command("halt")(operator.halt)
 app.command("resume")(operator.resume)
 app.command("telegram")(operator.telegram)
+app.command("alerts")(alerts.alerts)
 app.command("parity")(parity.parity)
 app.add_typer(journal.app, name="journal")
 app.add_typer(bars.app, name="bars")

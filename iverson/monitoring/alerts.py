@@ -159,6 +159,7 @@ class _Run:
         shares, paid = self.filled.get(fill.order_id, (0.0, 0.0))
         before, shares, paid = shares, shares + fill.size, paid + fill.size * fill.price
         self.filled[fill.order_id] = shares, paid
+        average = " on average" if before else ""
         verdict = self.verdicts.get(fill.symbol)
         plan = ""
         if verdict is not None:
@@ -167,19 +168,19 @@ class _Run:
             plan = f"stop {_price(signal.stop)}{target}, confidence {signal.confidence} of 5"
         return self._alert(
             seq, "entry filled", fill.at,
-            "<b>{symbol}</b> {did}: {shares} shares at {price}{average}", "{plan}",
+            f"<b>{{symbol}}</b> {{did}}: {{shares}} shares at {{price}}{average}", "{plan}",
             group=f"{self.name}#{fill.order_id}", symbol=fill.symbol,
             did="bought" if fill.side == "buy" else "sold short", shares=f"{shares:,g}",
-            price=_price(paid / shares), average=" on average" if before else "", plan=plan,
+            price=_price(paid / shares), plan=plan,
         )  # fmt: skip
 
     def trade(self, seq: int, trade: Trade) -> Alert | None:
-        r = "" if math.isnan(trade.r_multiple) else f" ({trade.r_multiple:+.1f} R)"
+        r = "" if math.isnan(trade.r_multiple) else " ({r} R)"
         return self._alert(
-            seq, "exit filled", trade.exit_at, "<b>{symbol}</b> left by {reason}: {pnl}{r}",
+            seq, "exit filled", trade.exit_at, f"<b>{{symbol}}</b> left by {{reason}}: {{pnl}}{r}",
             "{shares} shares {side}, {entry} to {exit}, {sessions} sessions",
             sign="✅" if trade.pnl > 0 else "🔻", symbol=trade.symbol, reason=trade.exit_reason,
-            pnl=("+" if trade.pnl > 0 else "") + dollars(trade.pnl), r=r,
+            pnl=("+" if trade.pnl > 0 else "") + dollars(trade.pnl), r=f"{trade.r_multiple:+.1f}",
             shares=f"{trade.size:,g}", side=trade.side, entry=_price(trade.entry),
             exit=_price(trade.exit), sessions=trade.sessions,
         )  # fmt: skip
@@ -229,11 +230,11 @@ class _Run:
         )
 
     def alarmed(self, seq: int, alarm: Alarm) -> Alert | None:
-        symbol = f"{alarm.symbol}, " if alarm.symbol else ""
+        symbol = "{symbol}, " if alarm.symbol else ""
         return self._alert(
             seq, KIND_OF_ALARM.get(alarm.rule, "alarm"), alarm.at,
-            "<b>Alarm</b> ({symbol}{rule}): {reason}", "", symbol=symbol, rule=alarm.rule,
-            reason=alarm.reason, group=f"{self.name}#{alarm.rule}#{alarm.reason}",
+            f"<b>Alarm</b> ({symbol}{{rule}}): {{reason}}", "", symbol=alarm.symbol,
+            rule=alarm.rule, reason=alarm.reason, group=f"{self.name}#{alarm.rule}#{alarm.reason}",
         )  # fmt: skip
 
     def drilled(self, seq: int, drill: Drill) -> Alert | None:
@@ -262,7 +263,7 @@ class _Run:
             since=_when(beat.at), due=_when(beat.due),
         )  # fmt: skip
 
-    def _alert(  # noqa: PLR0917 (head and rest of the words)
+    def _alert(
         self,
         seq: int,
         kind: str,

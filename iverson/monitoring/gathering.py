@@ -130,13 +130,13 @@ def _gathered(units: list[list[Waiting]], lost: int) -> Draft:
         lines.append(f"… and {len(critical) - len(told):,} more that matter, which follow")
     elif others:
         counts = Counter(several[-1].kind for several in others)
-        words = [f"{KINDS[kind].sign} {count:,} {KINDS[kind].several}" for kind, count in counts.items()]
+        words = [
+            f"{KINDS[kind].sign} {count:,} {KINDS[kind].several}" for kind, count in counts.items()
+        ]
         lines.append(("besides " if critical else "") + ", ".join(words))
         lines.append("<i>each of them: iverson alerts, iverson journal</i>")
         told += others
     if lost:
         lines.append(f"<i>{lost:,} older ones were not told</i>")
     flat = [one for several in told for one in several]
-    return Draft(
-        "\n".join(lines), tuple(one.key for one in flat), all(one.silent for one in flat)
-    )
+    return Draft("\n".join(lines), tuple(one.key for one in flat), all(one.silent for one in flat))

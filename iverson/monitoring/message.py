@@ -20,9 +20,11 @@ VALUE_LIMIT = 200
 INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 _PLACE = re.compile(r"\{(\w+)\}")
 _DOT = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})")
-_ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
+_ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _COMMAND = re.compile(r"(?<!\w)/(?=\w)")
-_TOKEN = re.compile(r"<(/?)([a-z][a-z0-9-]*)([^<>]*)>|&(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z]+);|.", re.S)
+_TOKEN = re.compile(
+    r"<(/?)([a-z][a-z0-9-]*)([^<>]*)>|&(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z]+);|.", re.DOTALL
+)
 
 
 def message(template: str, /, **values: Any) -> str:
@@ -136,4 +138,4 @@ def _visible(letter: str) -> str:
     kind = unicodedata.category(letter)
     if letter in "\t\n\r\v\f\x85" or kind in ("Zl", "Zp", "Zs"):
         return " "
-    return "" if kind in ("Cc", "Cf", "Cs", "Co") or letter in INVISIBLE else letter
+    return "" if kind in ("Cc", "Cf", "Cs", "Co", "Cn") or letter in INVISIBLE else letter

@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,29 +24,25 @@ from iverson.errors import DataError, IversonError
 from iverson.market.files import locked_if_free
 from iverson.monitoring.alerts import Alert
 from iverson.monitoring.gathering import WITHIN, Draft, Waiting, next_message
+from iverson.monitoring.outbox_schema import (
+    APPLICATION,
+    INSERT,
+    SELECT,
+    SELECT_WAITING,
+    TABLES,
+    WAITS,
+    Told,
+    instant_of,
+    row_of,
+    seconds_of,
+    told_of,
+    waiting_of,
+)
 
-APPLICATION = 0x49564F31  # "IVO1"
 DROPPED_AFTER = timedelta(days=1)  # for what is not critical
 LATE_AFTER = timedelta(minutes=15)  # then another way of telling is due
 FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0  # seconds until the next try; it doubles in between
 REFUSED_WAIT = 900.0  # seconds until what was refused is tried again
-TABLES = (
-    """CREATE TABLE alerts (
-        key TEXT PRIMARY KEY, journal TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
-        critical INTEGER NOT NULL, silent INTEGER NOT NULL, text TEXT NOT NULL, line TEXT NOT NULL,
-        batch TEXT NOT NULL, state TEXT NOT NULL, unsure INTEGER NOT NULL DEFAULT 0,
-        since REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next_try REAL NOT NULL DEFAULT 0,
-        late INTEGER NOT NULL DEFAULT 0, sending INTEGER, reason TEXT NOT NULL DEFAULT ''
-    ) STRICT""",
-    "CREATE INDEX alerts_that_wait ON alerts (state)",
-    """CREATE TABLE messages (
-        id INTEGER PRIMARY KEY, begun REAL NOT NULL, sent REAL, message INTEGER
-    ) STRICT""",
-    "CREATE TABLE places (journal TEXT PRIMARY KEY, began INTEGER NOT NULL, seq INTEGER NOT NULL)",
-    f"PRAGMA application_id = {APPLICATION}",
-    "PRAGMA user_version = 1",
-)
-WAITS = ("queued", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +51,6 @@ class Sending:
 
     number: int
     draft: Draft
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What the outbox has of one alert, for people."""
-
-    key: str
-    kind: str
-    critical: bool
-    text: str
-    state: str
-    since: datetime
-    attempts: int
-    next_try: datetime | None
-    sent: datetime | None
-    message: int | None
-    reason: str
 
 
 def path_of(journal: Path | str) -> Path:
@@ -136,19 +115,11 @@ class Outbox:
         All or nothing, in one transaction; an alert that is known already is not taken again.
         Returns how many were new.
         """
-        rows = [
-            (f"{journal[:12]}:{one.key}", journal, one.seq, one.kind, one.critical, silent,
-             one.text, one.line, one.group and f"{journal[:12]}:{one.group}", "queued", _s(now))
-            for one, silent in alerts
-        ]  # fmt: skip
+        rows = [row_of(one, journal, silent=silent, now=now) for one, silent in alerts]
         with self._written("queue") as execute:
             before = self._connection.total_changes
             for row in rows:
-                execute(
-                    "INSERT OR IGNORE INTO alerts (key, journal, seq, kind, critical, silent, text,"
-                    " line, batch, state, since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    *row,
-                )
+                execute(INSERT, *row)
             new = self._connection.total_changes - before
             execute(
                 "INSERT INTO places VALUES (?, 0, ?) ON CONFLICT (journal) DO UPDATE SET"
@@ -184,18 +155,20 @@ class Outbox:
         (lost,) = self._one(
             "SELECT count(*) FROM alerts WHERE state = 'dropped' AND sending IS NULL"
         ) or (0,)
-        since = _s(now - WITHIN)
+        since = seconds_of(now - WITHIN)
         sent = self._all(
-            "SELECT sent FROM messages WHERE sent > ? AND sent <= ? ORDER BY sent", since, _s(now)
+            "SELECT sent FROM messages WHERE sent > ? AND sent <= ? ORDER BY sent",
+            since,
+            seconds_of(now),
         )
         draft = next_message(
-            waiting, now=now, sent=[_at(one) for (one,) in sent], lost=lost,
+            waiting, now=now, sent=[instant_of(one) for (one,) in sent], lost=lost,
             ending=ending or at_once,
         )  # fmt: skip
         if draft is None:
             return None
         with self._written("begin") as execute:
-            execute("INSERT INTO messages (begun) VALUES (?)", _s(now))
+            execute("INSERT INTO messages (begun) VALUES (?)", seconds_of(now))
             ((number,),) = execute("SELECT last_insert_rowid()").fetchall()
             self._move(execute, draft.keys, "state = 'sending', sending = ?", number)
             if lost:
@@ -210,7 +183,7 @@ class Outbox:
         with self._written("sent") as execute:
             execute(
                 "UPDATE messages SET sent = ?, message = ? WHERE id = ?",
-                _s(now), message, sending.number,
+                seconds_of(now), message, sending.number,
             )  # fmt: skip
             execute(
                 "UPDATE alerts SET state = 'sent', attempts = attempts + 1, reason = ''"
@@ -242,13 +215,15 @@ class Outbox:
                 " attempts = attempts + 1, next_try = ?, reason = ?, sending = CASE state WHEN"
                 " 'unsure' THEN sending ELSE NULL END WHERE sending = ?",
                 "failed" if permanent else "queued",
-                _s(now) + (wait if retry_after is None else retry_after), reason, sending.number,
+                seconds_of(now) + (wait if retry_after is None else max(retry_after, 1.0)),
+                reason,
+                sending.number,
             )  # fmt: skip
 
     def wait(self, now: datetime) -> float:
         """Return the seconds until the next try; 0 when one may be made now."""
         row = self._one("SELECT max(next_try) FROM alerts WHERE state IN (?, ?)", *WAITS)
-        return 0.0 if row is None or row[0] is None else max(0.0, float(row[0]) - _s(now))
+        return 0.0 if row is None or row[0] is None else max(0.0, float(row[0]) - seconds_of(now))
 
     # What people see
 
@@ -296,18 +271,10 @@ class Outbox:
                 execute("INSERT INTO places VALUES (?, ?, ?)", start[0], start[1], start[1])
 
     def _waiting(self) -> list[Waiting]:
-        rows = self._all(
-            "SELECT key, seq, kind, text, line, batch, since, silent, unsure FROM alerts"
-            " WHERE state IN (?, ?) ORDER BY since, rowid",
-            *WAITS,
-        )
-        return [
-            Waiting(key, seq, kind, text, line, batch, _at(since), bool(silent), bool(unsure))
-            for key, seq, kind, text, line, batch, since, silent, unsure in rows
-        ]
+        return [waiting_of(*row) for row in self._all(SELECT_WAITING, *WAITS)]
 
     def _drop_old(self, now: datetime) -> None:
-        old = _s(now - DROPPED_AFTER)
+        old = seconds_of(now - DROPPED_AFTER)
         where = "state IN ('queued', 'failed') AND NOT critical AND since < ?"
         (found,) = self._one(f"SELECT count(*) FROM alerts WHERE {where}", old) or (0,)  # noqa: S608 (our own words)
         if found:
@@ -339,19 +306,7 @@ class Outbox:
             execute(f"UPDATE alerts SET {change} WHERE key = ?", *values, key)  # noqa: S608 (our own words)
 
     def _told(self, where: str) -> list[Told]:
-        rows = self._all(
-            "SELECT a.key, a.kind, a.critical, a.text, a.state, a.since, a.attempts, a.next_try,"  # noqa: S608 (our own words)
-            " m.sent, m.message, a.reason FROM alerts a LEFT JOIN messages m ON m.id = a.sending"
-            f" WHERE {where} ORDER BY a.since, a.rowid"
-        )
-        return [
-            Told(
-                key, kind, bool(critical), text, state, _at(since), attempts,
-                _at(due) if due and state in WAITS else None,
-                _at(sent) if sent is not None and state == "sent" else None, message, reason,
-            )
-            for key, kind, critical, text, state, since, attempts, due, sent, message, reason in rows
-        ]  # fmt: skip
+        return [told_of(*row) for row in self._all(f"{SELECT} WHERE {where} ORDER BY a.since")]
 
     @contextmanager
     def _written(self, what: str) -> Iterator[Any]:  # noqa: ARG002 (the name of the write, for tests)
@@ -389,13 +344,7 @@ class Outbox:
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorname", None) or ""
             if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-                raise DataError(f"{self.path} is not an outbox of Iverson's; move it away") from error
+                raise DataError(
+                    f"{self.path} is not an outbox of Iverson's; move it away"
+                ) from error
             raise IversonError(f"{self.path} cannot be used ({error}); alerts wait") from error
-
-
-def _s(at: datetime) -> float:
-    return at.timestamp()
-
-
-def _at(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

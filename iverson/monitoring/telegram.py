@@ -8,10 +8,8 @@ every address, so whatever the libraries say of an address, in a log or an error
 from __future__ import annotations
 
 import asyncio
-import html as entities
 import json
 import logging
-import struct
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -33,44 +31,18 @@ from telegram.error import (
 )
 from telegram.request import HTTPXRequest
 
-from iverson.errors import ConfigError, IversonError
+from iverson.monitoring.channel import Undelivered, picture_fault
+from iverson.monitoring.hiding import check_token, hide, without
 from iverson.monitoring.message import CAPTION_LIMIT, plain, split
 
-PHOTO_BYTES, PHOTO_SIDES, PHOTO_RATIO = 10_000_000, 10_000, 20  # Telegram's limits of a picture
 PACE_SECONDS = 1.0  # between two messages to one chat
 UNTOLD_WAIT = 30.0  # seconds, when Telegram asks to wait and does not say how long
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # What of the HTTP library's own errors says that the request never left.
 NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"})
-LOGGERS = (
-    "telegram.Bot", "telegram.request.HTTPXRequest", "telegram.request.BaseRequest", "httpx",
-    "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy",
-    "httpcore.socks", "asyncio",
-)  # fmt: skip
-HIDDEN = "****"
+__all__ = ["Heard", "Telegram", "Undelivered"]
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
-
-
-class Undelivered(IversonError):
-    """Telegram did not take a message.
-
-    `retry_after` are the seconds that it asks for, `permanent` says that trying again does not
-    help until something is mended, `unsure` that the message may have arrived all the same.
-    """
-
-    def __init__(
-        self,
-        words: str,
-        *,
-        retry_after: float | None = None,
-        permanent: bool = False,
-        unsure: bool = False,
-    ) -> None:
-        super().__init__(words)
-        self.retry_after = retry_after
-        self.permanent = permanent
-        self.unsure = unsure
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +84,13 @@ class Telegram:
         timeout_seconds: float = 10,
         pace_seconds: float = PACE_SECONDS,
     ) -> None:
-        if not token.strip() or any(letter.isspace() or letter == "/" for letter in token):
-            raise ConfigError(
-                "the Telegram token is none; expected what BotFather gave, as 123456:ABC-DEF"
-            )
+        check_token(token)
         self.chat = chat
         self._token, self._url = token, url.rstrip("/")
         self._timeout, self._pace = timeout_seconds, pace_seconds
         self._last_sent = float("-inf")
         self._closed = False
-        _hide(token)
+        hide(token)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="telegram", daemon=True)
         self._thread.start()
@@ -152,13 +121,11 @@ class Telegram:
 
         A picture that Telegram would refuse is left out, its caption is not.
         """
-        if (fault := _fault_of(png)) is not None:
+        if (fault := picture_fault(png)) is not None:
             logger.warning("a picture was left out: %s", fault)
             return self.send(caption, silent=silent)
         head, *rest = split(caption, first=CAPTION_LIMIT) or [""]
-        return self._run(
-            self._photo(png, head, rest, silent=silent), steps=3 + 2 * len(rest)
-        )
+        return self._run(self._photo(png, head, rest, silent=silent), steps=3 + 2 * len(rest))
 
     def updates(self, after: int, *, wait_seconds: float) -> list[Heard]:
         """Return what was said after an update, waiting so long for the first of it.
@@ -208,11 +175,11 @@ class Telegram:
             )  # fmt: skip
             return made.message_id
 
-        async def without() -> int:
+        async def unpictured() -> int:
             return await self._bare(caption, silent=silent)
 
         number = await self._paced(
-            lambda: send(caption, ParseMode.HTML), lambda: send(plain(caption), None), without
+            lambda: send(caption, ParseMode.HTML), lambda: send(plain(caption), None), unpictured
         )
         for piece in rest:
             await self._message(piece, silent=silent)
@@ -255,9 +222,7 @@ class Telegram:
 
     # From outside into it
 
-    def _run(
-        self, work: Coroutine[Any, Any, Result], *, steps: int, more: float = 0.0
-    ) -> Result:
+    def _run(self, work: Coroutine[Any, Any, Result], *, steps: int, more: float = 0.0) -> Result:
         if self._closed:
             work.close()
             raise Undelivered("the connection to Telegram is closed", permanent=True)
@@ -284,7 +249,7 @@ class Telegram:
             return None, self._undelivered(error)
 
     def _undelivered(self, error: Exception) -> Undelivered:
-        words = str(error).replace(self._token, HIDDEN).replace(entities.escape(self._token), HIDDEN)
+        words = without(str(error), self._token)
         words = " ".join(words.split())[:200] or type(error).__name__
         if isinstance(error, _TooMany):
             return Undelivered(
@@ -359,45 +324,3 @@ def _heard(update: Update) -> Heard:
         text=(message.text or "") if message is not None else "",
         at=at.astimezone(UTC),
     )
-
-
-def _fault_of(png: bytes) -> str | None:
-    """Say why Telegram would not take a picture, or None."""
-    if len(png) < 24 or not png.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "it is no PNG"
-    width, height = struct.unpack(">II", png[16:24])
-    if len(png) > PHOTO_BYTES:
-        return f"it has {len(png):,} bytes; Telegram takes {PHOTO_BYTES:,}"
-    if width + height > PHOTO_SIDES or not 1 / PHOTO_RATIO <= width / max(height, 1) <= PHOTO_RATIO:
-        return f"it is {width} x {height}; Telegram takes sides of {PHOTO_SIDES} together, 20 to 1"
-    return None
-
-
-class _Hiding(logging.Filter):
-    """Rewrites whatever a library logs of a token; on its loggers, so that no handler sees it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tokens: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Keep the record, without the tokens."""
-        words = record.getMessage()
-        if record.exc_info:
-            words += f" ({record.exc_info[1]!r})"
-        if any(token in words or token in str(record.args) for token in self.tokens) or (
-            record.exc_info
-        ):
-            for token in self.tokens:
-                words = words.replace(token, HIDDEN)
-            record.msg, record.args, record.exc_info, record.exc_text = words, (), None, None
-        return True
-
-
-_HIDING = _Hiding()
-
-
-def _hide(token: str) -> None:
-    _HIDING.tokens.add(token)
-    for name in LOGGERS:
-        logging.getLogger(name).addFilter(_HIDING)  # adds it once

@@ -73,7 +73,7 @@ class Connection:
         return f"ws://{urlsplit(self.url).netloc}{path}"
 
     def store(
-        self, alarm: Callable[[str, str], None], *, threaded: bool
+        self, alarm: Callable[[str, str], None], told: Callable[[str], None], *, threaded: bool
     ) -> Callable[[Written, Callable[[Any], None]], AlpacaStore]:
         """Return what makes the store of a run."""
 
@@ -84,6 +84,7 @@ class Connection:
                 written=written,
                 note=note,
                 alarm=alarm,
+                told=told,
                 clock=self.clock,
                 limited=not self.on_loopback,
             )

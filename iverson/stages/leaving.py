@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from iverson.book import Halt
-from iverson.errors import ConfigError, IversonError
+from iverson.errors import IversonError
 from iverson.execution.account import Account
 from iverson.execution.alpaca.opening import Opening, TakingOver
 from iverson.execution.alpaca.venue import Venue, canonical
@@ -28,7 +28,7 @@ from iverson.model import Answer, Intent
 from iverson.monitoring.journal import Journal
 from iverson.stages.kill import Killed, kill
 from iverson.stages.late import Late
-from iverson.stages.lock import account_lock
+from iverson.stages.lock import InUse, account_lock
 from iverson.stages.memory import JournaledRecord, Memory, remember
 from iverson.stages.operator import Pause, write_halt
 
@@ -228,7 +228,7 @@ def _locked(held: ExitStack, journal: Journal, pause: Pause) -> bool:
     for number in range(LOCK_TRIES):
         try:
             held.enter_context(account_lock(journal.path))
-        except ConfigError:
+        except InUse:
             if number < LOCK_TRIES - 1:
                 pause(LOCK_SECONDS)
         else:

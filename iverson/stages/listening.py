@@ -37,6 +37,7 @@ from iverson.stages.operator import halt, resume
 from iverson.stages.reaching import Reach, at_broker
 
 LONG_POLL_SECONDS = 20.0  # how long Telegram is asked to wait for the first command
+WAKE_SECONDS = 3.0  # for a step of a request at a wake, which does not wait for a Telegram
 LONGEST_SECONDS = 60.0  # between two tries, when Telegram is down
 SHOWN_LINES = 40  # of an answer
 AT_MOST_ONCE = frozenset({"resume"})
@@ -271,8 +272,8 @@ def state_path(journal: Path) -> Path:
     return journal.with_name(f"{journal.name}.commands.json")
 
 
-def telegram_of(chosen: Settings) -> Telegram:
-    """Return the bot of the settings.
+def telegram_of(chosen: Settings, *, timeout_seconds: float = 10) -> Telegram:
+    """Return the bot of the settings; the timeout is that of each step of a request.
 
     Raises
     ------
@@ -285,7 +286,7 @@ def telegram_of(chosen: Settings) -> Telegram:
         )
     return Telegram(
         chosen.telegram_token.get_secret_value(), chat=chosen.telegram_chat,
-        url=chosen.telegram_url,
+        url=chosen.telegram_url, timeout_seconds=timeout_seconds,
     )  # fmt: skip
 
 
@@ -311,7 +312,7 @@ def poll_waiting(
         yield venue
 
     try:
-        with closing(telegram_of(chosen)) as bot:
+        with closing(telegram_of(chosen, timeout_seconds=WAKE_SECONDS)) as bot:
             Listening(
                 bot, journal=journal, run=run, users=chosen.telegram_users,
                 chat=chosen.telegram_chat, reach=reach, clock=clock, pause=pause, report=report,

@@ -17,13 +17,17 @@ from pathlib import Path
 from iverson.errors import ConfigError
 
 
+class InUse(ConfigError):
+    """Another process trades by this journal at this moment."""
+
+
 @contextmanager
 def account_lock(journal: Path | None) -> Iterator[None]:
     """Hold the lock of a journal; one in memory has none.
 
     Raises
     ------
-    ConfigError: another process holds it; the sentence names it.
+    InUse: another process holds it; the sentence names it.
     """
     if journal is None:
         yield
@@ -32,7 +36,7 @@ def account_lock(journal: Path | None) -> Iterator[None]:
     holder = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if not _take(holder):
-            raise ConfigError(
+            raise InUse(
                 f"{journal} is traded by process {_owner(holder)} at this moment, and one account "
                 "has one writer; wait until it has ended, or stop it"
             )

@@ -22,11 +22,13 @@ from iverson.market.calendar import new_york
 from iverson.model import Stage
 from iverson.monitoring.events import Alarm
 from iverson.monitoring.journal import Journal
+from iverson.monitoring.record import Note
 from iverson.research.backtest import Prepared, Setup
+from iverson.stages.herald import HeraldMaker, telling
 from iverson.stages.rehearsed import Rehearsal, share_seconds
 from iverson.stages.runs import begin, run_name
 from iverson.stages.seen import Seen
-from iverson.stages.wake import Woke, wake
+from iverson.stages.wake import wake
 
 if TYPE_CHECKING:
     from iverson.simulator.server import Simulator
@@ -49,10 +51,12 @@ def rehearse_daily(
     switches: Switches | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    herald: HeraldMaker | None = None,
 ) -> Rehearsal:
     """Trade daily bars from the close before `first` to the close of `last`.
 
     `scenario` and `switches` say how the exchange behaves; `switches` None is paper with `seed`.
+    `herald` makes what tells people after each wake; None: nobody is told.
     """
     from iverson.simulator.ledger import Ledger
     from iverson.simulator.server import Simulator
@@ -76,34 +80,34 @@ def rehearse_daily(
             server=ServerSwitches(trading_limit=None, data_limit=None),
         ) as venue,
         Journal(journal) as book,
+        telling(herald, journal, lambda: venue.now) as tell,
     ):  # fmt: skip
         watch = venue.call(lambda inside: Ledger(inside.exchange))
         begin(book, run, setup, bars, stage=Stage.REHEARSE, system=system, at=start)
         seen = Seen(journal, run)
+
+        def wakes(session: date) -> None:
+            wake(setup, prepared, session=session, store=store, journal=book, run=run)
+            tell()
+
         store = _store_of(venue, alarms, book, run)
         before = calendar.offset(sessions[0], -1)
         splits = _splits(bars)
         for number, session in enumerate(sessions):
             if session in splits and number:
                 venue.advance_to(calendar.open_at(session) - BEFORE_OPEN)
-                _wake(setup, prepared, before, store, book, run)
+                wakes(before)
             if number:
                 venue.advance_to(calendar.close_at(session) - BEFORE_CLOSE)
-                _wake(setup, prepared, before, store, book, run)
+                wakes(before)
             venue.advance_to(calendar.close_at(session) + AFTER_CLOSE)
             seen.note({symbol: one.between(date.min, session) for symbol, one in bars.items()})
-            _wake(setup, prepared, session, store, book, run)
+            wakes(session)
             before = session
             if progress is not None:
                 progress(number + 1, len(sessions))
         bare = share_seconds(watch.covers, venue.now)
         return Rehearsal(run, journal, len(sessions), venue.ledger, venue.log, alarms, bare)
-
-
-def _wake(  # noqa: PLR0917 (the same in two places)
-    setup: Setup, prepared: Prepared, session: date, store: Any, journal: Journal, run: str
-) -> Woke:
-    return wake(setup, prepared, session=session, store=store, journal=journal, run=run)
 
 
 def _splits(bars: Mapping[str, Bars]) -> set[date]:
@@ -114,6 +118,10 @@ def _splits(bars: Mapping[str, Bars]) -> set[date]:
         for number in range(1, len(one))
         if one.factor[number] != one.factor[number - 1]
     }
+
+
+def _note(book: Journal, run: str, at: datetime, words: str) -> None:
+    book.append(run, Note(at, words))
 
 
 def _store_of(
@@ -133,6 +141,7 @@ def _store_of(
             written=written,
             note=note,
             alarm=alarm,
+            told=lambda words: _note(book, run, venue.now, words),
             clock=lambda: venue.now,
             pause=lambda seconds: venue.advance_to(venue.now + timedelta(seconds=seconds)),
         )

@@ -22,7 +22,9 @@ from iverson.market.intervals import minutes
 from iverson.model import Stage
 from iverson.monitoring.events import Alarm
 from iverson.monitoring.journal import Journal
+from iverson.monitoring.record import Note
 from iverson.research.backtest import Prepared, Setup
+from iverson.stages.herald import HeraldMaker, telling
 from iverson.stages.rehearsed import Rehearsal, share_seconds
 from iverson.stages.runs import begin, run_name
 from iverson.stages.seen import Seen
@@ -61,8 +63,12 @@ def rehearse_minutes(
     switches: Switches | None = None,
     data: DataSwitches | None = None,
     seed: int = 0,
+    herald: HeraldMaker | None = None,
 ) -> Rehearsal:
-    """Trade minute bars from the open of `first` to the close of `last`."""
+    """Trade minute bars from the open of `first` to the close of `last`.
+
+    `herald` makes what tells people meanwhile; None: nobody is told.
+    """
     from iverson.simulator.ledger import Ledger
     from iverson.simulator.server import Simulator
     from iverson.simulator.settings import Switches
@@ -90,6 +96,7 @@ def rehearse_minutes(
             server=ServerSwitches(trading_limit=None, data_limit=None),
         ) as venue,
         Journal(journal) as book,
+        telling(herald, journal, lambda: venue.now, threaded=True),
     ):
         watch = venue.call(lambda inside: Ledger(inside.exchange))
         begin(book, run, setup, bars, stage=Stage.REHEARSE, system=system, at=start)
@@ -99,7 +106,10 @@ def rehearse_minutes(
             alarms.append((venue.now, rule, reason))
             book.append(run, Alarm(venue.now, rule, reason))
 
-        market = _Market(venue, hub, tuple(bars), end, alarm)
+        def told(words: str) -> None:
+            book.append(run, Note(venue.now, words))
+
+        market = _Market(venue, hub, tuple(bars), end, alarm, told)
         try:
             stream(
                 setup,
@@ -120,15 +130,16 @@ def rehearse_minutes(
 class _Market:
     """Both sockets of one exchange on loopback, and the step that moves it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 (of this file alone)
         self,
         venue: Simulator,
         hub: SteppedHub,
         symbols: tuple[str, ...],
         end: datetime,
         alarm: Callable[[str, str], None],
+        told: Callable[[str], None],
     ) -> None:
-        self.venue, self.hub, self.end, self.alarm = venue, hub, end, alarm
+        self.venue, self.hub, self.end, self.alarm, self.told = venue, hub, end, alarm, told
         self.symbols = symbols
         self._sockets: list[sockets.Thread] = []
         self._store: AlpacaStore | None = None
@@ -145,6 +156,7 @@ class _Market:
             written=written,
             note=note,
             alarm=self.alarm,
+            told=self.told,
             clock=lambda: venue.now,
             pause=lambda _: time.sleep(IDLE_SECONDS),
         )

@@ -15,6 +15,7 @@ from iverson.market.feeds import MADE_UP, is_synthetic
 from iverson.model import Stage
 from iverson.monitoring.journal import Journal
 from iverson.research.days import Day
+from iverson.stages.herald import HeraldMaker
 from iverson.stages.rehearse import rehearse_daily
 from iverson.stages.rehearse_stream import rehearse_minutes
 from iverson.stages.rehearsed import Rehearsal
@@ -31,6 +32,7 @@ def rehearse(
     journal: Path | str | None,
     seed: int,
     progress: Callable[[int, int], None] | None,
+    herald: HeraldMaker | None = None,
 ) -> Rehearsal:
     """Rehearse a system; see `System.rehearse`.
 
@@ -57,7 +59,7 @@ def rehearse(
     file = Path(kept) / "rehearsal.db" if kept else Path(str(journal))
     options: dict[str, Any] = dict(
         system=_fresh(file, system.name), first=first, last=last, journal=file,
-        scenario=script, seed=seed,
+        scenario=script, seed=seed, herald=herald,
     )  # fmt: skip
     try:
         if daily:

@@ -24,10 +24,11 @@ from iverson.market.intervals import minutes
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import Note
 from iverson.research.backtest import Prepared
+from iverson.stages.herald import heralded
 from iverson.stages.refreshed import vendor_of
 from iverson.stages.seen import Seen
 from iverson.stages.stream import Line, stream
-from iverson.stages.trading import Admitted, Went, alarm, started
+from iverson.stages.trading import Admitted, Went, alarm, noting, started
 from iverson.stages.watched import SeeingHub, Watched
 
 EARLY = timedelta(hours=2)  # before the open that a stream may be started
@@ -75,7 +76,8 @@ def stream_session(desk: Admitted) -> Went:
     hub.see, hub.end = watched.note, stopping.end
     late = LOOPBACK_SECONDS if connection.on_loopback else LATE_SECONDS
     hub.over = After(lambda: connection.clock() >= close, late, time.monotonic).passed
-    with Journal(desk.journal) as book, stopping.listening():
+    told = heralded(desk.journal, connection.clock, desk.settings, threaded=True)
+    with told, Journal(desk.journal) as book, stopping.listening():
         setup = started(desk, book)
         try:
             made = stream(
@@ -87,7 +89,11 @@ def stream_session(desk: Admitted) -> Went:
                     connections=wires.count,
                     started=wires.connect,
                 ),
-                store=connection.store(alarm(alarms, book, desk.run, connection), threaded=True),
+                store=connection.store(
+                    alarm(alarms, book, desk.run, connection),
+                    noting(book, desk.run, connection),
+                    threaded=True,
+                ),
                 journal=book,
                 run=desk.run,
                 now=now,

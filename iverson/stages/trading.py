@@ -7,25 +7,28 @@ The same for all three but for what is plugged in: the account, and for live the
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from iverson.config import Settings, settings
-from iverson.errors import ConfigError, StaleBars
+from iverson.errors import ConfigError, IversonError, StaleBars
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york, utc_now
 from iverson.market.source import feed_words
 from iverson.model import Stage
 from iverson.monitoring.events import Alarm
 from iverson.monitoring.journal import Journal
-from iverson.monitoring.record import Record, RunRow
+from iverson.monitoring.record import Note, Record, RunRow
 from iverson.research.backtest import Prepared, Setup
 from iverson.risk.max_loss import MaxLoss
 from iverson.stages import admission
 from iverson.stages.connection import Connection, connect
+from iverson.stages.herald import check, heralded
+from iverson.stages.lock import InUse
 from iverson.stages.refreshed import refresh
 from iverson.stages.runs import begin, run_name
 from iverson.stages.seen import Seen
@@ -58,6 +61,7 @@ class Admitted:
     bars: Mapping[str, Bars]
     at: datetime
     notes: tuple[str, ...]
+    settings: Settings
 
 
 @dataclass
@@ -112,7 +116,8 @@ def wake_once(system: Traded, asked: Asked, *, at: datetime | None = None) -> We
             session = calendar.offset(session, -1)
         alarms: list[tuple[str, str]] = []
         notes = [*desk.notes, *_stale(desk.bars, session)]
-        with Journal(desk.journal) as book:
+        told = heralded(desk.journal, desk.connection.clock, desk.settings, threaded=False)
+        with told, Journal(desk.journal) as book:
             _refuse_stale(desk, book, session)
             setup = started(desk, book)
             notes += hear_commands(desk)
@@ -122,7 +127,9 @@ def wake_once(system: Traded, asked: Asked, *, at: datetime | None = None) -> We
                 Prepared.of(desk.bars),
                 session=session,
                 store=desk.connection.store(
-                    alarm(alarms, book, desk.run, desk.connection), threaded=False
+                    alarm(alarms, book, desk.run, desk.connection),
+                    noting(book, desk.run, desk.connection),
+                    threaded=False,
                 ),
                 journal=book,
                 run=desk.run,
@@ -134,24 +141,50 @@ def wake_once(system: Traded, asked: Asked, *, at: datetime | None = None) -> We
 
 
 class Opened:
-    """A system admitted to trade, for as long as its connection is open."""
+    """A system admitted to trade, for as long as its connection is open.
+
+    When a run that has begun before cannot go on, or ends by an error, nobody may be there to see
+    it: that is written down as an alarm, and told.
+    """
 
     def __init__(self, system: Traded, asked: Asked, *, at: datetime | None = None) -> None:
         self._system, self._asked, self._at = system, asked, at
+        self._chosen = settings()
+        self._stage = asked.stage
         self._connection: Connection | None = None
 
     def __enter__(self) -> Admitted:
-        chosen = settings()
-        self._connection = connection = connect(chosen, self._asked.stage, self._system.clock)
+        check(self._chosen)
         try:
-            return admitted(self._system, self._asked, chosen, connection, at=self._at)
-        except BaseException:
-            connection.close()
+            self._connection = connect(self._chosen, self._asked.stage, self._system.clock)
+            self._stage = self._connection.stage
+            return admitted(self._system, self._asked, self._chosen, self._connection, at=self._at)
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
             raise
 
-    def __exit__(self, *error: object) -> None:
-        if self._connection is not None:
-            self._connection.close()
+    def __exit__(self, kind: type[BaseException] | None, error: Any, trace: Any) -> None:
+        try:
+            if isinstance(error, Exception) and not isinstance(error, InUse):
+                self._tell(error)
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+
+    def _tell(self, error: Exception) -> None:
+        own = isinstance(error, IversonError)
+        words = str(error) if own else f"{type(error).__name__}, which its traceback explains"
+        journal = Path(self._asked.journal or self._chosen.journal)
+        run, clock = run_name(self._stage, self._system.name), self._system.clock
+        with suppress(IversonError, OSError):
+            if not journal.exists():
+                return
+            with Journal(journal) as book:
+                if not book.values("run", run=run):
+                    return
+                book.append(run, Alarm(clock(), "run", f"it ended, and trades no more: {words}"))
+            with heralded(journal, clock, self._chosen, threaded=False):
+                pass
 
 
 def admitted(
@@ -197,7 +230,7 @@ def admitted(
         admission.admit_feed(feed_words(bars, store=system.store), strategy)
     return Admitted(
         system, connection, journal, run_name(connection.stage, system.name),
-        replace(setup, cash=account.equity), bars, at, notes,
+        replace(setup, cash=account.equity), bars, at, notes, chosen,
     )  # fmt: skip
 
 
@@ -234,6 +267,16 @@ def alarm(kept: list[tuple[str, str]], book: Journal, run: str, connection: Conn
         book.append(run, Alarm(connection.clock(), rule, reason))
 
     return told
+
+
+def noting(book: Journal, run: str, connection: Connection) -> Callable[[str], None]:
+    """Return what takes words that are worth keeping: a stop that is there again, and the like."""
+    return lambda words: note(book, run, connection.clock(), words)
+
+
+def note(book: Journal, run: str, at: datetime, words: str) -> None:
+    """Write words down."""
+    book.append(run, Note(at, words))
 
 
 def _until(bars: Bars, at: datetime) -> Bars:

@@ -15,6 +15,7 @@ from iverson.stages.traded import Traded
 if TYPE_CHECKING:
     from iverson.market.bars import Bars
     from iverson.research.backtest import Setup
+    from iverson.stages.herald import HeraldMaker
     from iverson.stages.rehearsed import Rehearsal
     from iverson.stages.review import Review
     from iverson.stages.trading import Went
@@ -49,6 +50,7 @@ class Trades:
         journal: Path | str | None = None,
         seed: int = 0,
         progress: Callable[[int, int], None] | None = None,
+        herald: HeraldMaker | None = None,
     ) -> Rehearsal:
         """Trade history on the exchange on loopback, with all that paper and live use.
 
@@ -60,12 +62,13 @@ class Trades:
         journal: where everything is written; None keeps it as long as the result.
         seed: of all that is left to chance at the exchange.
         progress: called with the sessions done and those there are.
+        herald: makes, of a journal and the exchange's clock, what tells people; default nobody is.
         """
         from iverson.stages.rehearsing import rehearse
 
         return rehearse(
             self._traded(), start, end, scenario=scenario, journal=journal, seed=seed,
-            progress=progress,
+            progress=progress, herald=herald,
         )  # fmt: skip
 
     def wake(self, at: datetime | None = None, *, journal: Path | str | None = None) -> Went:

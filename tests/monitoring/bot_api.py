@@ -19,6 +19,7 @@ import re
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from html.parser import HTMLParser
@@ -95,10 +96,15 @@ def answer_lost() -> Answer:
 
 @dataclass
 class BotApi:
-    """The server; `url` is what `Telegram` takes, and everything that was asked is in `asked`."""
+    """The server; `url` is what `Telegram` takes, and everything that was asked is in `asked`.
+
+    `seconds` go by before every answer; `on_ask` is called with the method before anything else.
+    """
 
     token: str = TOKEN
     chat: int = 42
+    seconds: float = 0.0
+    on_ask: Callable[[str], None] | None = None
     messages: list[Message] = field(default_factory=list)
     photos: list[Message] = field(default_factory=list)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -156,6 +162,8 @@ class BotApi:
     # What the handler asks
 
     def answer(self, token: str, method: str, given: dict[str, Any]) -> Answer:
+        if self.on_ask is not None:
+            self.on_ask(method)
         self.asked.append((method, given))
         if token != self.token:
             return unauthorized()
@@ -210,9 +218,16 @@ class BotApi:
             number = self._take_number()
             where.append(
                 Message(
-                    number, self.chat, text, raw, tags, links,
-                    given.get("disable_notification") == "true", preview, picture,
-                )  # fmt: skip
+                    number,
+                    self.chat,
+                    text,
+                    raw,
+                    tags,
+                    links,
+                    given.get("disable_notification") == "true",
+                    preview,
+                    picture,
+                )
             )
             self.times.append(time.monotonic())
         made = {"message_id": number, "date": int(time.time()), "text": text}
@@ -316,8 +331,8 @@ class _Handler(BaseHTTPRequestHandler):
         given = _multipart(kind, body) if kind.startswith("multipart") else _form(body)
         _, bot, method = self.path.split("/", 2)
         answer = self.server.api.answer(bot.removeprefix("bot"), method, given)
-        if answer.seconds:
-            self.server.over.wait(answer.seconds)
+        if seconds := answer.seconds + self.server.api.seconds:
+            self.server.over.wait(seconds)
         if not answer.status:
             self.close_connection = True
             return
@@ -329,7 +344,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(sent)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         """Say nothing."""
 
 
