@@ -432,8 +432,7 @@ def test_wake_hears_the_commands_that_wait(tmp_path: Path, monkeypatch: pytest.M
 
         assert went.notes == ()
         assert venue.ledger["orders"] == []
-    (answer,) = api.messages
-    assert "is halted" in answer.text
+    assert any(one.text.startswith(f"Halt\n{went.run} is halted") for one in api.messages)
     assert "operator" in {one.rule for one in went.record.verdicts}
     assert not any(one.approved for one in went.record.verdicts)
 
