@@ -37,6 +37,7 @@ from iverson.stages.operator import halt, resume
 from iverson.stages.reaching import Reach, at_broker
 
 LONG_POLL_SECONDS = 20.0  # how long Telegram is asked to wait for the first command
+ROUNDS = 10  # of what waits at a wake; more waits for the next
 WAKE_SECONDS = 3.0  # for a step of a request at a wake, which does not wait for a Telegram
 LONGEST_SECONDS = 60.0  # between two tries, when Telegram is down
 SHOWN_LINES = 40  # of an answer
@@ -132,8 +133,15 @@ class Listening:
 
         Nothing when another process listens. `Undelivered` when Telegram is down.
         """
+        heard = 0
         with self._alone() as alone:
-            return self._poll(0.0) if alone else 0
+            # Asking again is what tells Telegram that the last ones were dealt with.
+            for _ in range(ROUNDS if alone else 0):
+                new = self._poll(0.0)
+                heard += new
+                if not new:
+                    break
+        return heard
 
     def _poll(self, wait_seconds: float) -> int:
         heard = self._channel.updates(self._state.dealt, wait_seconds=wait_seconds)
