@@ -92,7 +92,8 @@ class Desk:
         at, session, _ = self.now
         if session < self.first or (self.after is not None and at <= self.after):
             return False
-        self.listen()
+        if self.others is not None:
+            self.listen()
         for halt, reason in self.account.mark(at, session, self.broker.getvalue()):
             self.record.add(Release(at, session, halt.rule, reason))
         if self.capital is not None:

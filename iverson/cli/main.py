@@ -27,6 +27,7 @@ from iverson.cli import (
     journal,
     kill,
     news,
+    operator,
     parity,
     report,
     simulator,
@@ -56,6 +57,9 @@ app.command("live")(trading.live)
 app.command("drill")(drill.drill)
 app.command("checklist")(checklist.checklist)
 app.command("kill")(kill.kill)
+app.command("halt")(operator.halt)
+app.command("resume")(operator.resume)
+app.command("telegram")(operator.telegram)
 app.command("alerts")(alerts.alerts)
 app.command("parity")(parity.parity)
 app.command("status")(status.status)

@@ -15,7 +15,7 @@ from iverson.execution.alpaca.venue import Venue
 from iverson.model import Stage
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.standing import AtBroker, Standing, standing_of
-from iverson.stages.listening import at_broker, reaching
+from iverson.stages.reaching import at_broker, reaching
 
 TRADING = frozenset({Stage.PAPER, Stage.LIVE})  # stages whose time is this machine's
 

@@ -25,7 +25,7 @@ from iverson.market.calendar import new_york
 from iverson.market.intervals import minutes
 from iverson.market.moments import number_of
 from iverson.monitoring.journal import Journal
-from iverson.monitoring.record import Record
+from iverson.monitoring.record import Note, Record
 from iverson.monitoring.recorder import Recorder
 from iverson.research.backtest import Prepared, Setup, warm_up_bars, windows_of
 from iverson.research.failures import blamed
@@ -146,7 +146,13 @@ def _stream(
             ),
             name=symbol,
         )
-    others.left = cerebro.runstop  # who had it all left sees to it, and one process acts at a time
+
+    def leave() -> None:
+        """End: who has everything left sees to it, and one process acts at a time."""
+        cerebro.runstop()
+        note(Note(alpaca.clock(), "ended, because an operator has every position left"))
+
+    others.left = leave
     since = number_of(desk.after) if desk.after else float("-inf")
     cerebro.addanalyzer(Recorder, record=record, builder=memory.builder, since=since + 1e-9)
     cerebro.addstrategy(setup.strategy, desk=desk, **setup.params)

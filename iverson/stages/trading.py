@@ -17,7 +17,7 @@ from typing import Any
 from iverson.config import Settings, settings
 from iverson.errors import ConfigError, IversonError, StaleBars
 from iverson.market.bars import DAILY, Bars
-from iverson.market.calendar import new_york
+from iverson.market.calendar import new_york, utc_now
 from iverson.market.source import feed_words
 from iverson.model import Stage
 from iverson.monitoring.events import Alarm
@@ -124,6 +124,7 @@ def wake_once(system: Traded, asked: Asked, *, at: datetime | None = None) -> We
         with told, Journal(desk.journal) as book:
             _refuse_stale(desk, book, session)
             setup = started(desk, book)
+            notes += hear_commands(desk)
             Seen(desk.journal, desk.run).note(desk.bars)
             woke = wake(
                 setup,
@@ -269,6 +270,20 @@ def beating(desk: Admitted, book: Journal) -> Iterator[Pulse]:
     finally:
         if ping is not None:
             ping.close()
+
+
+def hear_commands(desk: Admitted) -> list[str]:
+    """Carry out the commands that wait at the bot, if there is one; what went wrong, in words."""
+    chosen = desk.settings
+    if chosen.telegram_token is None:
+        return []
+    from iverson.stages.listening import poll_waiting
+
+    fault = poll_waiting(
+        chosen, journal=desk.journal, run=desk.run, venue=desk.connection.venue, clock=utc_now,
+        pause=time.sleep,
+    )  # fmt: skip
+    return [fault] if fault else []
 
 
 def alarm(kept: list[tuple[str, str]], book: Journal, run: str, connection: Connection) -> Any:

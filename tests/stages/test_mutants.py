@@ -30,7 +30,7 @@ Patch = pytest.MonkeyPatch
 
 
 def sends_before_it_writes(patch: Patch) -> None:
-    def intend(store: AlpacaStore, intent: Any) -> bool:
+    def intend(store: AlpacaStore, intent: Any, **_: Any) -> bool:
         return intent.name not in store._names
 
     def place(store: AlpacaStore, intent: Any, then: Callable[[Any], None]) -> None:

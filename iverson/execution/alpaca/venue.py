@@ -88,6 +88,15 @@ class Venue:
         asked = {"status": "open", "limit": OPEN, "nested": "true", "direction": "asc"}
         return [states.order_state(raw) for raw in self._read("/orders", asked)]
 
+    def working(self) -> list[OrderState]:
+        """Return what may still fill of the newest 500 orders, each leg by itself.
+
+        Of a filled entry the open orders do not show the stop, which sleeps beside its target.
+        """
+        asked = {"status": "all", "limit": OPEN, "nested": "true", "direction": "desc"}
+        found = [states.order_state(raw) for raw in self._read("/orders", asked)]
+        return [one for top in found for one in (top, *top.legs) if one.alive]
+
     def fills(self, since: datetime) -> list[FillRow]:
         """Return every execution of the account after an instant, oldest first."""
         return [states.fill_row(raw) for raw in self._pages("/account/activities/FILL", since)]
