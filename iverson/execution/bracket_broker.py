@@ -48,6 +48,13 @@ class BracketBroker(MarkedBroker):
         """Cancel a living order of a group."""
         raise NotImplementedError
 
+    def _meet_terms(self, group: Group) -> str | None:  # noqa: ARG002 (heirs)
+        """Fit a new group to the venue's terms; return the sentence that refuses it."""
+        return None
+
+    def tell(self, words: str) -> None:
+        """Take what is worth knowing about an order, in a sentence."""
+
     # -- orders in -----------------------------------------------------------------------------
 
     def submit(self, order: Any, check: bool = True) -> Any:  # noqa: ARG002 (Backtrader's name)
@@ -69,6 +76,11 @@ class BracketBroker(MarkedBroker):
         if legs:
             name_legs(group)
         status = refusal(self, group)
+        if status is None and (words := self._meet_terms(group)):
+            self.tell(words)
+            status = bt.Order.Rejected
+            for order in batch:
+                order.addinfo(refused=words)
         if status is not None:
             for order in batch:
                 self._end(order, status)

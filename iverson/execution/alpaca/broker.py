@@ -16,7 +16,7 @@ from typing import Any
 import backtrader as bt
 
 from iverson.errors import ConfigError
-from iverson.execution.alpaca import adoption, sending
+from iverson.execution.alpaca import adoption, sending, terms
 from iverson.execution.alpaca.exits import Exits
 from iverson.execution.alpaca.hearing import HearingBroker
 from iverson.execution.alpaca.protection import Protection
@@ -45,6 +45,7 @@ class AlpacaBroker(HearingBroker):
         last price, `exit_tries` times, `exit_seconds` each; then it takes any price.
     linger_seconds: how long, at its end, a run goes on with cancels, protection and exits that are
         under way; for a wake, after which nobody would.
+    limit_away: how far an entry's limit may be from the last price, as a fraction (None: any).
     """
 
     params = (
@@ -55,6 +56,7 @@ class AlpacaBroker(HearingBroker):
         ("exit_seconds", 20.0),
         ("collar", 0.01),
         ("linger_seconds", 0.0),
+        ("limit_away", None),
     )
 
     def init(self) -> None:
@@ -146,6 +148,24 @@ class AlpacaBroker(HearingBroker):
 
     # -- orders out ----------------------------------------------------------------------------
 
+    def _meet_terms(self, group: Group) -> str | None:
+        symbol, size = group.data._name, group.entry.created.size
+        held, account = self.positions[group.data].size, self.p.store.account
+        if held * size >= 0:
+            theirs = sum(one.size for one in self.foreign if one.symbol == symbol)
+            if theirs * size < 0:
+                return (
+                    f"{symbol}: the account holds {theirs:g} shares that are not this run's, and "
+                    "the order would trade those; leave them first"
+                )
+            if size < 0 and account is not None and not account.shorting:
+                return f"{symbol}: the account may not sell short; see its settings at Alpaca"
+        return terms.meet(self, group)
+
+    def tell(self, words: str) -> None:
+        """Keep what is worth knowing."""
+        self.p.store.told(words)
+
     def _placed(self, group: Group) -> None:
         entry = group.entry
         self._name_key(entry)
@@ -153,12 +173,7 @@ class AlpacaBroker(HearingBroker):
         if self.desk is None and self._halted_for and not group.reduces:
             self.refuse(group, bt.Order.Rejected, f"halted: {self._halted_for}")
             return
-        self._stop_at_zero(group)
-        try:
-            body = sending.body_of(group, name)
-        except ConfigError as error:
-            self.refuse(group, bt.Order.Rejected, str(error))
-            return
+        body = sending.body_of(group, name)
         for order in group.legs:
             if order.exectype == bt.Order.Close:
                 self.exits.schedule(group, order)
@@ -169,17 +184,6 @@ class AlpacaBroker(HearingBroker):
             self._forget(group)  # an ended process has sent it: what became of it was taken over
             return
         self._place(intent, lambda placed: self._answered(group, placed))
-
-    def _stop_at_zero(self, group: Group) -> None:
-        """Cut an order that would go through zero to what leaves: Alpaca takes no other."""
-        held, size = self.positions[group.data].size, group.entry.created.size
-        if held * size < 0 and abs(size) > abs(held) and not group.legs:
-            group.resize(abs(held))
-            group.reduces = True
-            self.p.store.told(
-                f"{group.data._name}: {abs(size)} shares would go through zero; {abs(held)} leave "
-                "the position, the rest is for an order of its own once they have"
-            )
 
     def _forget(self, group: Group) -> None:
         self.groups.pop(group.entry.ref, None)

@@ -172,6 +172,6 @@ class HearingBroker(BracketBroker):
             order.addinfo(refused=reason)
             if order.alive():
                 self._end(order, status)
-        self.p.store.told(f"{group.data._name}: {reason}")
+        self.tell(f"{group.data._name}: {reason}")
         self.groups.pop(group.entry.ref, None)
         self.tracking.forget(group)

@@ -81,17 +81,16 @@ def test_keys_that_are_revoked_in_between_halt_writes_at_once() -> None:
     assert lived.breaking.calls.count("POST orders") == 1  # no storm of tries
 
 
-def test_position_of_a_stranger_is_counted_and_left_alone() -> None:
-    def stranger(street: Any) -> None:
-        street.advance_to(street.now + timedelta(minutes=1))
-        street.exchange.submit(
-            street.account,
-            OrderRequest(
-                symbol="TEST", qty=Decimal(7), side="buy", type="market", time_in_force="day"
-            ),
-        )
-        street.advance_to(street.now + timedelta(minutes=1))
+def stranger(street: Any) -> None:
+    street.advance_to(street.now + timedelta(minutes=1))
+    street.exchange.submit(
+        street.account,
+        OrderRequest(symbol="TEST", qty=Decimal(7), side="buy", type="market", time_in_force="day"),
+    )
+    street.advance_to(street.now + timedelta(minutes=1))
 
+
+def test_position_of_a_stranger_is_counted_and_left_alone() -> None:
     lived = live(QUIET, {}, before=stranger)
 
     assert lived.held() == {"TEST": "7"}
