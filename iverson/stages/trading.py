@@ -170,6 +170,8 @@ def admitted(
     streams = system.interval != DAILY and at is None
     admission.admit_strategy(strategy, store=system.store)
     admission.admit_feed(connection.stream_feed if streams else connection.feed, strategy)
+    if streams:
+        admission.admit_symbols(len(system.symbols), feed=connection.stream_feed)
     account = connection.venue.account()
     admission.admit_account(account)
     now = connection.clock()

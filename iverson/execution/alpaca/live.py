@@ -59,7 +59,8 @@ class Live:
         self._sockets = sockets.Pair()
 
     def data(self, symbol: str, **params: Any) -> MinuteData:
-        """Return the feed of a symbol; `ConfigError` when it was given out before."""
+        """Return the feed of a symbol; `ConfigError` for one given out before or too many."""
+        sockets.check_symbols(len(self._hub.symbols) + 1, feed=self._feed)
         self._hub.add(symbol)
         return MinuteData(
             dataname=symbol, hub=self._hub, missed=self.bars_after,

@@ -19,12 +19,14 @@ from alpaca.data.enums import DataFeed
 from alpaca.data.live.stock import StockDataStream
 from alpaca.trading.stream import TradingStream
 
+from iverson.errors import ConfigError
 from iverson.execution.alpaca import states
 from iverson.execution.alpaca.hub import Candle
 from iverson.execution.alpaca.states import Update
 
 logger = logging.getLogger(__name__)
 STOP_SECONDS = 8.0  # alpaca-py looks for a stop every 5 seconds
+FREE_SYMBOLS = 30  # that a free plan's socket gives bars of
 REFUSALS = 3  # failed connections in a row before a person is told
 SOCKET = {"ping_interval": 10, "ping_timeout": 20, "max_queue": 1024}
 
@@ -103,6 +105,15 @@ class Pair:
             one.join()
 
 
+def check_symbols(count: int, *, feed: str) -> None:
+    """Refuse more symbols than the feed's plan gives bars of; the socket would refuse all."""
+    if feed == "iex" and count > FREE_SYMBOLS:
+        raise ConfigError(
+            f"a free plan streams {FREE_SYMBOLS} symbols at most, and {count} are asked for; "
+            "leave some out, or set the plan to paid (IVERSON_ALPACA_PLAN)"
+        )
+
+
 def trades(
     key: str,
     secret: str,
@@ -143,7 +154,11 @@ def minutes(
     """Return the one socket of minute bars for all symbols; `feed` is iex or sip.
 
     `mute_seconds`: a connection that says nothing for so long is made anew; None waits for ever.
+    Bars that are corrected later come by another channel, which is not asked for: what was decided
+    on is not decided again, and a review tells what has changed.
     """
+    symbols = tuple(symbols)
+    check_symbols(len(symbols), feed=feed)
     stream = StockDataStream(
         key, secret, raw_data=True, feed=DataFeed(feed), url_override=url,
         websocket_params=dict(SOCKET), data_timeout=mute_seconds,

@@ -104,9 +104,8 @@ def live(
         limited=False,
         note=noted.append,
         alarm=lambda rule, reason: alarms.append((rule, reason)),
-        clock=lambda: street.now,
         pause=street.pause,
-        **options,
+        **({"clock": lambda: street.now} | options),
     )
 
     class Planned(bt.Strategy):
