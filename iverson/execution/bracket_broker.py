@@ -17,6 +17,8 @@ from iverson.execution.admission import Desk, name_legs, refusal
 from iverson.execution.groups import Carried, Group
 from iverson.execution.marks import MarkedBroker
 from iverson.execution.orders import is_faulty, prepare
+from iverson.market.calendar import new_york
+from iverson.market.moments import moment, number_of
 
 INSTANT = 1e-9  # days: far below a millisecond, far above what date arithmetic loses
 
@@ -81,6 +83,8 @@ class BracketBroker(MarkedBroker):
             status = bt.Order.Rejected
             for order in batch:
                 order.addinfo(refused=words)
+        if status is None and self.is_over(entry):
+            status = bt.Order.Expired
         if status is not None:
             for order in batch:
                 self._end(order, status)
@@ -165,6 +169,19 @@ class BracketBroker(MarkedBroker):
         if group.finished:
             self._cancel_legs(group)
             self.groups.pop(group.entry.ref, None)
+
+    def is_over(self, entry: Any) -> bool:
+        """Whether no regular hours are left in which an entry of the desk's could fill.
+
+        Decided on a session's last bar for some minutes, say: it would meet the next open.
+        """
+        if self.desk is None or not entry.valid:
+            return False
+        calendar, at = new_york(), moment(self._now).at
+        session = calendar.session_of(at)
+        is_open = calendar.open_at(session) <= at < calendar.close_at(session)
+        trades = self._now if is_open else number_of(calendar.next_open(at))
+        return bool(entry.valid <= trades + INSTANT)
 
     def _clock(self) -> float:
         return max((d.datetime[0] for d in self.cerebro.datas if len(d)), default=float("-inf"))

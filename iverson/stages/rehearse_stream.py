@@ -103,6 +103,7 @@ def rehearse_minutes(
                 journal=book,
                 run=run,
                 now=start,
+                last=sessions[-1].item(),
                 running=market.running,
             )
         finally:

@@ -237,7 +237,7 @@ class AlpacaBroker(HearingBroker):
         )  # fmt: skip
         if placed.ending == "keys":
             self.halt("keys", f"Alpaca does not accept the keys: {placed.reason}")
-        if placed.ending == "abandoned" and intent.leg == "entry":
+        if placed.ending == "abandoned" and placed.posts and intent.leg == "entry":
             self.halt(
                 "doubt", f"{intent.symbol}: an order may or may not be there: {placed.reason}"
             )
@@ -284,6 +284,8 @@ class AlpacaBroker(HearingBroker):
         elif placed.ending in ("rejected", "margin"):
             status = bt.Order.Margin if placed.ending == "margin" else bt.Order.Rejected
             self.refuse(group, status, placed.reason)
+        elif placed.ending == "abandoned" and not placed.posts:
+            self.refuse(group, bt.Order.Expired, placed.reason)
 
     # -- the group's own rules, where the venue has a say ----------------------------------------
 
@@ -305,10 +307,10 @@ class AlpacaBroker(HearingBroker):
         self.tracking.forget(group)
 
     def _expire_entries(self) -> None:
-        now = number_of(self.p.store.clock())
         for group in list(self.groups.values()):
             entry = group.entry
-            if group.waiting and entry.valid and entry.valid < now:
+            overdue = entry.valid and entry.valid < self._now
+            if group.waiting and (overdue or self.is_over(entry)):
                 tracked = self.tracking.carrying(entry)
                 if tracked is not None:
                     self.cancel_at_venue(tracked)

@@ -158,6 +158,7 @@ class HearingBroker(BracketBroker):
         if not order.alive():
             return
         overdue = order.valid and order.valid <= number_of(self.p.store.clock())
+        overdue = overdue or self.is_over(order)
         self._end(order, bt.Order.Expired if overdue else _ENDINGS.get(meaning, bt.Order.Rejected))
         self._ococheck(order)
         for one in self.tracking.of(group):
