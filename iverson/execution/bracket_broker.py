@@ -173,9 +173,10 @@ class BracketBroker(MarkedBroker):
     def is_over(self, entry: Any) -> bool:
         """Whether no regular hours are left in which an entry of the desk's could fill.
 
-        Decided on a session's last bar for some minutes, say: it would meet the next open.
+        Decided on a session's last bar for some minutes, say: it would meet the next open. Entries
+        of daily bars last for sessions.
         """
-        if self.desk is None or not entry.valid:
+        if self.desk is None or not entry.valid or entry.data._timeframe >= bt.TimeFrame.Days:
             return False
         calendar, at = new_york(), moment(self._now).at
         session = calendar.session_of(at)

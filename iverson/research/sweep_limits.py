@@ -167,7 +167,7 @@ def why_not_params(setup: Setup) -> str | None:
     if limit is not None and (type(limit) is not int or limit < 0):
         return f"max_sessions is {limit!r}"
     wait = setup_param(setup, "entry_sessions")
-    if type(wait) is not int or wait < 1:  # below, no entry of daily bars could fill
+    if type(wait) is not int:
         return f"entry_sessions is {wait!r}"
     if setup.reading not in READINGS:
         return f"reading is {setup.reading!r}"

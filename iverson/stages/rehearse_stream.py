@@ -44,7 +44,7 @@ class SteppedHub(SeeingHub):
 
     def wait(self, seconds: float) -> None:  # noqa: ARG002 (it never waits for the clock)
         """Move on by one bar, or wait a moment for what is still on its way."""
-        if not self.waiting and not self.step():
+        if self.empty and not self.step():
             time.sleep(IDLE_SECONDS)
 
 

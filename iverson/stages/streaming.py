@@ -43,7 +43,7 @@ class SessionHub(SeeingHub):
 
     def wait(self, seconds: float) -> None:
         """Wait for a bar; after the close for none."""
-        if not self.waiting and self.over():
+        if self.empty and self.over():
             self.end()
         else:
             super().wait(seconds)

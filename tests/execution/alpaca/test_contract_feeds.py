@@ -160,6 +160,20 @@ def test_waiting_data_is_said_to_wait_only_when_there_is_some() -> None:
     assert feed.haslivedata() is True
 
 
+def test_minute_that_waits_for_a_quiet_symbol_is_not_waited_for_in_a_busy_loop() -> None:
+    """Cerebro polls without a pause while any feed says that it has data."""
+    of = hub("TEST", "QUIET")
+    feed = AlpacaData(dataname="TEST", hub=of)
+    feed._past, feed._kept = [], None  # type: ignore[assignment]  # as after its history
+    of.hear(minute(0))
+
+    assert (feed.haslivedata(), of.empty) == (False, False)
+
+    began = time.monotonic()
+    of.wait(0.2)
+    assert time.monotonic() - began >= 0.2
+
+
 def alive() -> set[str]:
     return {one.name for one in threading.enumerate()}
 
