@@ -164,7 +164,7 @@ class _Market:
         self._sockets = [
             sockets.trades(
                 venue.key, venue.secret, paper=True, url=venue.urls.trading_stream,
-                hear=heard(store.hear), connected=connected,
+                hear=heard(store.hear), connected=store.connected,
             ),
             sockets.minutes(
                 venue.key, venue.secret, self.symbols, feed="iex",

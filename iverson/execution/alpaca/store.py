@@ -108,6 +108,8 @@ class AlpacaStore:
         self._refreshing: set[int] = set()
         self._polled: datetime | None = None
         self._told_skew = False
+        self._missed = False  # whether the stream of orders may have said something unheard
+        self._refusing: deque[str] = deque()
 
     def getbroker(self, **params: Any) -> AlpacaBroker:
         """Return a broker for a Cerebro."""
@@ -116,7 +118,7 @@ class AlpacaStore:
     def getdata(self, *, dataname: str, **params: Any) -> MinuteData:
         """Return the live feed of a symbol for a Cerebro: minute bars, see `MinuteData`."""
         if self._feeds is None:
-            self._feeds = self._live(hear=self.hear)
+            self._feeds = self._live(hear=self.hear, connected=self.connected, refused=self.refused)
         return self._feeds.data(dataname, **params)
 
     # -- taking over ---------------------------------------------------------------------------
@@ -216,6 +218,14 @@ class AlpacaStore:
         """Take a message of the stream; called by its thread."""
         self._updates.append(update)
 
+    def connected(self) -> None:
+        """Take word that the stream of orders is there: what was before it is asked for."""
+        self._missed = True
+
+    def refused(self, name: str) -> None:
+        """Take word that a socket is refused again and again; called by its thread."""
+        self._refusing.append(name)
+
     def refresh(self, broker: AlpacaBroker, group: Group) -> None:
         """Have a group's orders and executions read from the venue."""
         ref = group.entry.ref
@@ -255,10 +265,17 @@ class AlpacaStore:
 
     def poll(self, broker: AlpacaBroker) -> None:
         """Compare what is open with the venue, every so often."""
+        while self._refusing:
+            self.alarm(
+                "socket",
+                f"Alpaca refuses the socket {self._refusing.popleft()}; it is tried on, and orders "
+                "are polled meanwhile",
+            )
+        missed, self._missed = self._missed, False
         now = self.clock()
         if self._polled is None:
             self._polled = now
-        if now - self._polled >= timedelta(seconds=self.poll_seconds):
+        if missed or now - self._polled >= timedelta(seconds=self.poll_seconds):
             self._polled = now
             self.worker.do(Priority.READ, self._skew, partial(self._skewed, broker))
             for group in list(broker.groups.values()):

@@ -34,8 +34,17 @@ SOCKET = {"ping_interval": 10, "ping_timeout": 20, "max_queue": 1024}
 class Thread:
     """One socket of alpaca-py in a thread: started once, stopped in bounded time."""
 
-    def __init__(self, stream: Any, name: str, *, connected: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        stream: Any,
+        name: str,
+        *,
+        connected: Callable[[], None],
+        refused: Callable[[str], None] | None = None,
+    ) -> None:
         self.stream = stream
+        self.name = name
+        self._refused = refused
         self.connections = 0
         self.failures = 0
         self._connected = connected
@@ -68,6 +77,8 @@ class Thread:
             await self._begin()
         except BaseException:
             self.failures += 1
+            if self.failures == REFUSALS and self._refused is not None:
+                self._refused(self.name)
             raise
         self.failures = 0
         self.connections += 1
@@ -122,8 +133,13 @@ def trades(
     url: str | None,
     hear: Callable[[Update], None],
     connected: Callable[[], None],
+    refused: Callable[[str], None] | None = None,
 ) -> Thread:
-    """Return the socket of trade updates; `hear` gets each that can be read."""
+    """Return the socket of trade updates; `hear` gets each that can be read.
+
+    `connected` is called whenever a connection was made, `refused` with the socket's name once it
+    has failed to connect several times in a row; by its thread, both.
+    """
     stream = TradingStream(
         key, secret, paper=paper, raw_data=True, websocket_params=dict(SOCKET),
         url_override=url,  # type: ignore[arg-type]  # None is its default, declared as str
@@ -137,7 +153,7 @@ def trades(
             logger.exception("a trade update could not be read")
 
     stream.subscribe_trade_updates(handle)
-    return Thread(stream, "alpaca-trades", connected=connected)
+    return Thread(stream, "alpaca-trades", connected=connected, refused=refused)
 
 
 def minutes(
@@ -149,6 +165,7 @@ def minutes(
     url: str | None,
     hear: Callable[[Candle], None],
     connected: Callable[[], None],
+    refused: Callable[[str], None] | None = None,
     mute_seconds: float | None,
 ) -> Thread:
     """Return the one socket of minute bars for all symbols; `feed` is iex or sip.
@@ -171,7 +188,7 @@ def minutes(
             logger.exception("a bar could not be read")
 
     stream.subscribe_bars(handle, *symbols)
-    return Thread(stream, "alpaca-bars", connected=connected)
+    return Thread(stream, "alpaca-bars", connected=connected, refused=refused)
 
 
 def candle(raw: Any) -> Candle:

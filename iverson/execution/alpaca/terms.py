@@ -38,7 +38,7 @@ def meet(broker: Any, group: Group) -> str | None:
         sending.body_of(group, "")
     except ConfigError as error:
         return str(error)
-    words = _wash(broker, group) or _misplaced(group)
+    words = _ended(group) or _wash(broker, group) or _misplaced(group)
     if words is None:
         leaves = held * size < 0
         words = _leaving(broker, group, abs(held)) if leaves else _opening(broker, group)
@@ -54,6 +54,14 @@ def collared(order: Any) -> None:
         stop = order.created.price
         order.exectype = bt.Order.StopLimit
         order.created.pricelimit = round_down(stop * (CHEAP_COLLAR if stop < CHEAP else COLLAR))
+
+
+def _ended(group: Group) -> str | None:
+    """Say that an order's time is over; a plain number of days, Backtrader takes and forgets."""
+    entry = group.entry
+    if entry.valid and entry.valid < entry.created.dt:
+        return "its time is over; give `valid` as a date, a datetime or a timedelta, no number"
+    return None
 
 
 def _leaving(broker: Any, group: Group, held: int) -> str | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -142,7 +143,7 @@ def live(
     for analyzer in analyzers:
         cerebro.addanalyzer(analyzer)
     if writer:
-        cerebro.addwriter(bt.WriterFile, out=False)
+        cerebro.addwriter(bt.WriterFile, out=io.StringIO())
     cerebro.addstrategy(Planned)
     try:
         (strategy,) = cerebro.run()
