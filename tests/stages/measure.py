@@ -181,6 +181,7 @@ def run_stream(ask: Ask) -> dict[str, Any]:
     def store(written: Any, note: Any) -> AlpacaStore:
         return AlpacaStore(
             rest=rest, written=written, note=note, clock=clock, limited=False,
+            poll_seconds=60 * ask.speed,  # a minute of the wall clock, as it would be
             alarm=lambda rule, reason: alarms.append(f"{rule}: {reason}"),
         )  # fmt: skip
 

@@ -183,7 +183,7 @@ class AlpacaBroker(HearingBroker):
         if not self.p.store.intend(intent):
             self._forget(group)  # an ended process has sent it: what became of it was taken over
             return
-        self._place(intent, lambda placed: self._answered(group, placed))
+        self._place(intent, lambda placed: self._answered(group, placed), leaves=group.reduces)
 
     def _forget(self, group: Group) -> None:
         self.groups.pop(group.entry.ref, None)
@@ -218,13 +218,13 @@ class AlpacaBroker(HearingBroker):
             return
         self._place(intent, then)
 
-    def _place(self, intent: Intent, then: Any) -> None:
+    def _place(self, intent: Intent, then: Any, *, leaves: bool = False) -> None:
         def answered(placed: Placed) -> None:
             self._note_answer(intent, placed)
             then(placed)
             self._unpark()
 
-        self.p.store.place(intent, answered)
+        self.p.store.place(intent, answered, leaves=leaves)
 
     def _note_answer(self, intent: Intent, placed: Placed) -> None:
         when = moment(self._now)
@@ -284,6 +284,9 @@ class AlpacaBroker(HearingBroker):
         elif placed.ending in ("rejected", "margin"):
             status = bt.Order.Margin if placed.ending == "margin" else bt.Order.Rejected
             self.refuse(group, status, placed.reason)
+        elif placed.ending == "gone":
+            self.refuse(group, bt.Order.Rejected, placed.reason)
+            self.halt("out of sync", f"{group.data._name}: {placed.reason}")
         elif placed.ending == "abandoned" and not placed.posts:
             self.refuse(group, bt.Order.Expired, placed.reason)
 

@@ -159,9 +159,11 @@ class AlpacaStore:
         """Return the number of the next attempt at a leg of a decision: never used before."""
         return self._attempts.get((entry.info["key"], leg), 0) + 1
 
-    def place(self, intent: Intent, then: Callable[[Placed], None]) -> None:
-        """Have an intent placed."""
-        if intent.leg == "entry":
+    def place(
+        self, intent: Intent, then: Callable[[Placed], None], *, leaves: bool = False
+    ) -> None:
+        """Have an intent placed; `leaves`: it only leaves a position, whatever it is called."""
+        if intent.leg == "entry" and not leaves:
             self.worker.do(Priority.ENTRY, lambda: self.venue.place(intent), then)
         else:
             self.worker.do(Priority.EXIT, lambda: self._leave(intent), then)

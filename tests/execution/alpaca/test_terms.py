@@ -181,6 +181,25 @@ def test_order_through_zero_only_leaves_in_both(monkeypatch: pytest.MonkeyPatch)
     assert "insufficient qty" in refusals(live(QUIET, THROUGH_ZERO))[0].reason
 
 
+@pytest.mark.parametrize("left", [0, 4], ids=["all gone", "some gone"])
+def test_exit_of_shares_that_are_gone_is_not_sent(left: int) -> None:
+    """Somebody else has sold them: what our books still hold would be sold short."""
+    streets: list[Any] = []
+
+    def sell_by_hand_then_exit(strategy: Any) -> None:
+        street = streets[0]
+        street.exchange.close_position(street.account, "TEST", qty=Decimal(SIZE - left))
+        street.pause(1)
+        strategy.sell(size=SIZE)
+
+    lived = live(QUIET, {2: buy(), 5: sell_by_hand_then_exit}, before=streets.append)
+
+    assert lived.held() == ({"TEST": str(left)} if left else {})
+    assert [one["client_order_id"][:4] for one in lived.orders].count("iv1-") == 1
+    assert {rule for rule, _ in lived.alarms} == {"out of sync"}
+    assert min(one.held for one in lived.street.witness.covers) >= 0
+
+
 @pytest.mark.parametrize(
     ("words", "filled"),
     [("100 100 100 gap 110 110 110", 0), ("100 100 100 gap 110 110 103 103", SIZE)],
