@@ -176,7 +176,10 @@ class BracketBroker(MarkedBroker):
         Decided on a session's last bar for some minutes, say: it would meet the next open. Entries
         of daily bars last for sessions.
         """
-        if self.desk is None or not entry.valid or entry.data._timeframe >= bt.TimeFrame.Days:
+        return self.desk is not None and self._is_over(entry)
+
+    def _is_over(self, entry: Any) -> bool:
+        if not entry.valid or entry.data._timeframe >= bt.TimeFrame.Days:
             return False
         calendar, at = new_york(), moment(self._now).at
         session = calendar.session_of(at)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import backtrader as bt
 
@@ -39,6 +40,10 @@ class HearingBroker(BracketBroker):
         super().init()
         self.tracking = Tracking()
         self._parked: list[Update] = []
+
+    def is_over(self, entry: Any) -> bool:
+        """Whether no regular hours are left for an entry; a plain one too, as stamps are known."""
+        return self._is_over(entry)
 
     def halt(self, rule: str, reason: str) -> None:
         """Refuse new entries until a person has looked."""

@@ -108,7 +108,7 @@ class AlpacaStore:
         self._refreshing: set[int] = set()
         self._polled: datetime | None = None
         self._told_skew = False
-        self._missed = False  # whether the stream of orders may have said something unheard
+        self._connections = self._looked_after = 0  # of the stream of orders
         self._refusing: deque[str] = deque()
 
     def getbroker(self, **params: Any) -> AlpacaBroker:
@@ -222,7 +222,7 @@ class AlpacaStore:
 
     def connected(self) -> None:
         """Take word that the stream of orders is there: what was before it is asked for."""
-        self._missed = True
+        self._connections += 1
 
     def refused(self, name: str) -> None:
         """Take word that a socket is refused again and again; called by its thread."""
@@ -273,7 +273,8 @@ class AlpacaStore:
                 f"Alpaca refuses the socket {self._refusing.popleft()}; it is tried on, and orders "
                 "are polled meanwhile",
             )
-        missed, self._missed = self._missed, False
+        connections = self._connections
+        missed, self._looked_after = connections != self._looked_after, connections
         now = self.clock()
         if self._polled is None:
             self._polled = now

@@ -86,10 +86,14 @@ def live(
     analyzers: tuple[Any, ...] = (),
     writer: bool = False,
     broker: Mapping[str, Any] | None = None,
+    first: str = "09:31",
     **options: Any,
 ) -> Lived:
-    """Run a plan (bar number to act, from 1) over minutes in words, without a desk."""
-    bars = minutes(words)
+    """Run a plan (bar number to act, from 1) over minutes in words, without a desk.
+
+    `first` is the right edge of the first minute, New York.
+    """
+    bars = minutes(words, first=first)
     start = at("09:30", SESSION)
     street = Street({"TEST": bars}, at=start, faults=tuple(faults), switches=switches)
     if before is not None:

@@ -183,6 +183,20 @@ def test_order_for_the_day_is_ended_by_the_venue_at_the_close(valid: timedelta) 
     assert json.loads(intent.body)["time_in_force"] == "day"
 
 
+@pytest.mark.parametrize("valid", [Order.DAY, timedelta(minutes=5)], ids=["DAY", "minutes"])
+def test_order_of_the_last_bar_that_would_be_over_by_the_next_open_is_not_sent(
+    valid: timedelta,
+) -> None:
+    """After the close a day order would be one for the next day."""
+    limit = buy(exectype=Order.Limit, price=100.0, valid=valid)
+
+    lived = live("100 100 100 100 100", {4: limit}, first="15:57")  # 16:00 is the fourth
+
+    assert ways(lived, "Limit") == ["Submitted", "Expired"]
+    assert lived.breaking.calls.count("POST orders") == 0
+    assert lived.alarms == []
+
+
 def test_bracket_for_the_day_keeps_its_legs_beyond_it() -> None:
     lived = live(
         QUIET, {2: bracket(exectype=Order.Limit, price=90.0, stopprice=85.0, valid=Order.DAY)}
