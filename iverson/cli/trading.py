@@ -82,8 +82,9 @@ def wake(
 ) -> None:
     """Act once on the newest complete bar, through the paper account, and end; for cron.
 
-    Daily bars want two slots a session: minutes before the close for what has to be left, and
-    after it (on a free plan 20 minutes) for the new bar.
+    Daily bars want three slots a session: before the open, for stops that a split has made wrong;
+    minutes before the close, for what has to be left; and after it (on a free plan 20 minutes),
+    for the new bar.
     """
     _ended(_configured(system, sets, symbols, journal).wake(journal=journal))
 

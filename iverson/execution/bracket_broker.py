@@ -17,6 +17,8 @@ from iverson.execution.admission import Desk, name_legs, refusal
 from iverson.execution.groups import Carried, Group
 from iverson.execution.marks import MarkedBroker
 from iverson.execution.orders import is_faulty, prepare
+from iverson.market.calendar import new_york
+from iverson.market.moments import moment, number_of
 
 INSTANT = 1e-9  # days: far below a millisecond, far above what date arithmetic loses
 
@@ -48,6 +50,13 @@ class BracketBroker(MarkedBroker):
         """Cancel a living order of a group."""
         raise NotImplementedError
 
+    def _meet_terms(self, group: Group) -> str | None:  # noqa: ARG002 (heirs)
+        """Fit a new group to the venue's terms; return the sentence that refuses it."""
+        return None
+
+    def tell(self, words: str) -> None:
+        """Take what is worth knowing about an order, in a sentence."""
+
     # -- orders in -----------------------------------------------------------------------------
 
     def submit(self, order: Any, check: bool = True) -> Any:  # noqa: ARG002 (Backtrader's name)
@@ -69,6 +78,13 @@ class BracketBroker(MarkedBroker):
         if legs:
             name_legs(group)
         status = refusal(self, group)
+        if status is None and (words := self._meet_terms(group)):
+            self.tell(words)
+            status = bt.Order.Rejected
+            for order in batch:
+                order.addinfo(refused=words)
+        if status is None and self.is_over(entry):
+            status = bt.Order.Expired
         if status is not None:
             for order in batch:
                 self._end(order, status)
@@ -153,6 +169,23 @@ class BracketBroker(MarkedBroker):
         if group.finished:
             self._cancel_legs(group)
             self.groups.pop(group.entry.ref, None)
+
+    def is_over(self, entry: Any) -> bool:
+        """Whether no regular hours are left in which an entry of the desk's could fill.
+
+        Decided on a session's last bar for some minutes, say: it would meet the next open. Entries
+        of daily bars last for sessions.
+        """
+        return self.desk is not None and self._is_over(entry)
+
+    def _is_over(self, entry: Any) -> bool:
+        if not entry.valid or entry.data._timeframe >= bt.TimeFrame.Days:
+            return False
+        calendar, at = new_york(), moment(self._now).at
+        session = calendar.session_of(at)
+        is_open = calendar.open_at(session) <= at < calendar.close_at(session)
+        trades = self._now if is_open else number_of(calendar.next_open(at))
+        return bool(entry.valid <= trades + INSTANT)
 
     def _clock(self) -> float:
         return max((d.datetime[0] for d in self.cerebro.datas if len(d)), default=float("-inf"))

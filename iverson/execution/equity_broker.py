@@ -13,6 +13,8 @@ What differs from `BackBroker`, each row a test:
 * an order that reduces exposure is never refused, and never does more than reduce; one that
   increases it needs buying power (equity not yet committed: no leverage, long or short) and, with
   a `desk`, a verdict;
+* with `as_alpaca`, what Alpaca would refuse is refused, an order through zero only leaves, and a
+  buy stop has Alpaca's limit, so that a gap does not fill it;
 * splits convert positions and working exits, dividends are paid on the ex-date's first bar.
 
 Orders and positions are in raw dollars and shares. A feed with the lines `factor` and `dividend`
@@ -29,6 +31,7 @@ import backtrader as bt
 
 from iverson.errors import ConfigError
 from iverson.execution import carry, corporate_actions
+from iverson.execution.alpaca import terms
 from iverson.execution.bracket_broker import INSTANT, BracketBroker
 from iverson.execution.corporate_actions import Flow
 from iverson.execution.costs import Costs
@@ -52,6 +55,9 @@ class EquityBroker(BracketBroker):
     volume_share: share of a bar's volume that one account's orders may take, above 0 up to 1;
         a bar without volume (0) fills nothing, one of unknown volume (NaN) is not bounded.
     reading: what an ambiguous bar is taken for: "worst", "base" or "best".
+    as_alpaca: whether orders are taken on Alpaca's terms only (`iverson.execution.alpaca.terms`).
+    limit_away: with it, how far an entry's limit may be from the last close, as a fraction (None:
+        any); Alpaca has such a limit and does not publish it.
     """
 
     params = (
@@ -59,6 +65,8 @@ class EquityBroker(BracketBroker):
         ("through_ticks", 1),
         ("volume_share", 0.1),
         ("reading", "worst"),
+        ("as_alpaca", False),
+        ("limit_away", None),
     )
 
     def init(self) -> None:
@@ -74,8 +82,13 @@ class EquityBroker(BracketBroker):
 
     # -- orders --------------------------------------------------------------------------------
 
+    def _meet_terms(self, group: Group) -> str | None:
+        return terms.meet(self, group) if self.p.as_alpaca else None
+
     def _placed(self, group: Group) -> None:
         for order in group.orders:
+            if self.p.as_alpaca:
+                terms.collared(order)
             order.accept(self)
             self.notify(order)
 

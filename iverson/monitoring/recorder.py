@@ -26,6 +26,7 @@ _STATUS = {
     bt.Order.Margin: "rejected",
     bt.Order.Rejected: "rejected",
 }
+_REASON = {bt.Order.Margin: "buying power"}  # unless the broker said more
 _FILLED = (bt.Order.Partial, bt.Order.Completed)
 
 
@@ -65,7 +66,7 @@ class Recorder(bt.Analyzer):
                     status=status,
                     size=float(abs(order.size)),
                     price=float(order.created.price),
-                    reason="buying power" if order.status == bt.Order.Margin else "",
+                    reason=order.info.get("refused") or _REASON.get(order.status, ""),
                 )
             )
         if order.status in _FILLED:

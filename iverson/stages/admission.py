@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from iverson.errors import Refused
+from iverson.errors import ConfigError, Refused
 from iverson.execution.alpaca.states import Standing
+from iverson.execution.alpaca.stream import check_symbols
 from iverson.market.calendar import Calendar
 from iverson.market.feeds import admit, serves
 from iverson.research.checked import passed
@@ -44,6 +45,14 @@ def admit_feed(words: str, strategy: type[Strategy]) -> None:
             f"the bars are of {words!r}: a feed that is not known, or made by a computer; orders "
             "need bars of a known feed, as `iverson bars fetch` stores them"
         )
+
+
+def admit_symbols(count: int, *, feed: str) -> None:
+    """Refuse more symbols than the plan's socket gives bars of, before it is connected."""
+    try:
+        check_symbols(count, feed=feed)
+    except ConfigError as error:
+        raise Refused(str(error)) from None
 
 
 def admit_account(account: Standing) -> None:

@@ -16,7 +16,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from iverson.execution.bracket import key_of
-from iverson.model import CashFlow, Fill, Verdict
+from iverson.model import CashFlow, Fill, OrderEvent, Verdict
 from iverson.monitoring.record import EquityRow
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Side:
 
     verdict: Verdict | None = None
     fills: list[Fill] = field(default_factory=list)
+    refused: str = ""  # why its entry was not taken, in the words of who refused it
 
     def of(self, *legs: str) -> list[Fill]:
         """Return the fills of some legs."""
@@ -164,13 +165,18 @@ def compare(
 
 def _sides(values: Sequence[Any]) -> dict[str, Side]:
     sides: dict[str, Side] = defaultdict(Side)
+    refused: dict[str, str] = {}
     for value in values:
         if isinstance(value, Verdict):
             sides[key_of(value.signal)].verdict = value
+        elif isinstance(value, OrderEvent) and value.leg == "entry" and value.status == "rejected":
+            refused[value.order_id.removesuffix("-entry")] = value.reason
         elif isinstance(value, Fill):
             sides[value.order_id.removesuffix(f"-{value.leg.replace(' ', '-')}")].fills.append(
                 value
             )
+    for key in refused.keys() & sides.keys():
+        sides[key].refused = refused[key]
     return dict(sides)
 
 
@@ -219,9 +225,11 @@ def _cause(run: Side, backtest: Side) -> tuple[Cause, str]:
 def _fills(run: Side, backtest: Side) -> tuple[Cause, str]:
     entered, expected = _total(run.entries), _total(backtest.entries)
     if entered < expected:
-        return "missed fill", f"entered {entered:g} of the backtest's {expected:g} shares"
+        why = f": {run.refused}" if run.refused else ""
+        return "missed fill", f"entered {entered:g} of the backtest's {expected:g} shares{why}"
     if entered > expected:
-        return "extra fill", f"entered {entered:g} shares, the backtest {expected:g}"
+        why = f": {backtest.refused}" if backtest.refused else ""
+        return "extra fill", f"entered {entered:g} shares, the backtest {expected:g}{why}"
     for mine, theirs in ((run.entries, backtest.entries), (run.exits, backtest.exits)):
         later = _sessions(mine) != _sessions(theirs)
         if later:

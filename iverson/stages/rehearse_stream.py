@@ -48,7 +48,7 @@ class SteppedHub(SeeingHub):
 
     def wait(self, seconds: float) -> None:  # noqa: ARG002 (it never waits for the clock)
         """Move on by one bar, or wait a moment for what is still on its way."""
-        if not self.waiting and not self.step():
+        if self.empty and not self.step():
             time.sleep(IDLE_SECONDS)
 
 
@@ -120,6 +120,7 @@ def rehearse_minutes(
                 journal=book,
                 run=run,
                 now=start,
+                last=sessions[-1].item(),
                 running=market.running,
             )
         finally:
@@ -182,7 +183,7 @@ class _Market:
         self._sockets = [
             sockets.trades(
                 venue.key, venue.secret, paper=True, url=venue.urls.trading_stream,
-                hear=heard(store.hear), connected=connected,
+                hear=heard(store.hear), connected=store.connected,
             ),
             sockets.minutes(
                 venue.key, venue.secret, self.symbols, feed="iex",

@@ -68,6 +68,7 @@ def stream(
     journal: Journal,
     run: str,
     now: datetime,
+    last: date = date.max,
     running: Callable[[bt.Cerebro], None] | None = None,
 ) -> Streamed:
     """Trade bars as they close until the feed ends or the run is stopped.
@@ -76,12 +77,13 @@ def stream(
     ----------
     prepared: bars up to `now`, the instant of the start.
     journal: a journal in use is refused (`ConfigError`).
+    last: the session after which there is none, if that is known: its last bar decides no entry.
     running: gets the Cerebro before it runs, so that `runstop` can end it.
     """
     with account_lock(journal.path):
         return _stream(
             setup, prepared, line=line, store=store, journal=journal, run=run, now=now,
-            running=running,
+            last=last, running=running,
         )  # fmt: skip
 
 
@@ -94,6 +96,7 @@ def _stream(
     journal: Journal,
     run: str,
     now: datetime,
+    last: date,
     running: Callable[[bt.Cerebro], None] | None,
 ) -> Streamed:
     calendar = new_york()
@@ -117,7 +120,7 @@ def _stream(
         account=Account(memory.state, history=prepared.history),
         record=record,
         first=session,
-        last=date.max,
+        last=last,
         within=True,
         after=max(newest, memory.decided or newest),
         answered=memory.answered,

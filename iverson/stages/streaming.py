@@ -48,7 +48,7 @@ class SessionHub(SeeingHub):
     def wait(self, seconds: float) -> None:
         """Wait for a bar; after the close for none."""
         self.tick()
-        if not self.waiting and self.over():
+        if self.empty and self.over():
             self.end()
         else:
             super().wait(seconds)
@@ -186,16 +186,17 @@ class _Wires(sockets.Pair):
 
     def connect(self, store: Any) -> None:
         connection = self._desk.connection
-        options: Any = dict(connected=lambda: None)
+        options: Any = dict(refused=store.refused)
         self.open(
             sockets.trades(
                 connection.key, connection.secret, paper=connection.is_paper,
-                url=connection.socket("/stream"), hear=store.hear, **options,
+                url=connection.socket("/stream"), hear=store.hear, connected=store.connected,
+                **options,
             ),
             sockets.minutes(
                 connection.key, connection.secret, tuple(self._desk.bars),
                 feed=connection.stream_feed, url=connection.socket(f"/v2/{connection.stream_feed}"),
-                hear=self._hub.hear, mute_seconds=MUTE_SECONDS, **options,
+                hear=self._hub.hear, connected=lambda: None, mute_seconds=MUTE_SECONDS, **options,
             ),
         )  # fmt: skip
 

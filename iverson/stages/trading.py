@@ -212,10 +212,13 @@ def admitted(
     streams = system.interval != DAILY and at is None
     admission.admit_strategy(strategy, store=system.store)
     admission.admit_feed(connection.stream_feed if streams else connection.feed, strategy)
+    if streams:
+        admission.admit_symbols(len(system.symbols), feed=connection.stream_feed)
     account = connection.venue.account()
     admission.admit_account(account)
     now = connection.clock()
-    admission.admit_clock(now, connection.venue.now())
+    if not connection.on_loopback:  # there the venue's clock is ours, at whatever pace
+        admission.admit_clock(now, connection.venue.now())
     first, last = (now - LOOK_BACK).date(), (now + LOOK_AHEAD).date()
     admission.admit_calendar(connection.calendar(str(first), str(last)), new_york(), first, last)
     setup = system.setup

@@ -79,8 +79,9 @@ class Trades:
 
         It may be repeated, overlap a restart or follow a crash: a bar is acted on once. Keys,
         addresses and the journal come from the settings; on loopback it is a rehearsal. Daily bars
-        want two slots a session: some minutes before the close for what has to be left, and some
-        after it (on a free plan 20) for the new bar.
+        want three slots a session: before the open (at nine, say), where nothing is decided and
+        stops are made anew for shares that a split has changed; some minutes before the close for
+        what has to be left; and some after it (on a free plan 20) for the new bar.
 
         Parameters
         ----------

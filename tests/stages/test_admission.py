@@ -62,6 +62,14 @@ def test_bars_of_no_known_feed_are_refused(words: str) -> None:
         admission.admit_feed(words, RsiReversion)
 
 
+def test_more_symbols_than_a_free_plan_streams_are_refused() -> None:
+    admission.admit_symbols(30, feed="iex")
+    admission.admit_symbols(300, feed="sip")
+
+    with pytest.raises(Refused, match="streams 30 symbols at most, and 31 are asked for"):
+        admission.admit_symbols(31, feed="iex")
+
+
 @pytest.mark.parametrize("flag", ["trading_blocked", "account_blocked", "trade_suspended_by_user"])
 def test_blocked_account_is_refused_by_the_name_of_the_flag(flag: str) -> None:
     raw = dict(status="ACTIVE", account_number="1", cash="1", equity="1", buying_power="1")

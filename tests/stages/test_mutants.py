@@ -164,7 +164,7 @@ MUTANTS = [
         spoils=("answer lost", *[UNSEEN] * 5),
     ),
     Mutant(nothing_is_reconciled, "stop", "cash"),
-    Mutant(stops_are_as_large_as_the_order, "partial, then stopped", "bare"),
+    Mutant(stops_are_as_large_as_the_order, "partial, then stopped", "fills"),
     Mutant(old_entries_are_sent, "target", "late", BEFORE_POST, again=False),
     Mutant(executions_are_booked_twice, "time limit", "executions noted twice"),
     Mutant(fills_of_the_account_are_forgotten, "stop", "cash"),

@@ -12,7 +12,7 @@ import pytest
 
 from iverson.execution.costs import Costs
 from iverson.market import sample
-from iverson.model import CashFlow, Fill, Verdict
+from iverson.model import CashFlow, Fill, OrderEvent, Verdict
 from iverson.monitoring.record import EquityRow
 from iverson.research.backtest import Outcome, Prepared, Setup, simulate
 from iverson.risk import rules
@@ -69,6 +69,23 @@ def test_entry_that_did_not_fill_is_a_missed_fill(outcome: Outcome, marks: Any) 
     (one,) = parity.differences
     assert one.cause == "missed fill"
     assert one.key == order
+
+
+def test_missed_fill_says_who_refused_it_and_why(outcome: Outcome, marks: Any) -> None:
+    """A bracket through zero, say: the backtest crosses, the adapter does not."""
+    order = first_of(outcome, "entry").order_id.removesuffix("-entry")
+
+    def refuse(value: Any) -> Any:
+        if isinstance(value, Fill) and order in value.order_id:
+            return None
+        if isinstance(value, OrderEvent) and value.order_id == f"{order}-entry":
+            return replace(value, status="rejected", reason="a bracket opens a position")
+        return value
+
+    (one,) = beside(outcome, marks, refuse).differences
+
+    assert one.cause == "missed fill"
+    assert one.words.endswith(": a bracket opens a position")
 
 
 def test_other_price_is_told_in_dollars(outcome: Outcome, marks: Any) -> None:

@@ -29,7 +29,7 @@ from tests.stages.trading_kit import exchange, use
 
 DAY = date(2012, 12, 28)
 RUN = "rehearse-EveryMinute"
-MINUTES_A_SECOND = 40
+MINUTES_A_SECOND = 10
 
 
 class EveryMinute(Strategy):

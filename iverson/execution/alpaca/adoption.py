@@ -111,4 +111,5 @@ def _leg(group: Group, order: Any, leg: Any, state: OrderState) -> Tracked:
     return Tracked(
         group, order, leg, state.name, state.size,
         id=state.id, filled=state.filled, working=working, ended=not state.alive,
+        expires=state.expires_at,
     )  # fmt: skip

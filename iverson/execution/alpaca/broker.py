@@ -16,7 +16,7 @@ from typing import Any
 import backtrader as bt
 
 from iverson.errors import ConfigError, Refused
-from iverson.execution.alpaca import adoption, sending
+from iverson.execution.alpaca import adoption, sending, terms
 from iverson.execution.alpaca.exits import Exits
 from iverson.execution.alpaca.hearing import HearingBroker
 from iverson.execution.alpaca.protection import Protection
@@ -45,6 +45,7 @@ class AlpacaBroker(HearingBroker):
         last price, `exit_tries` times, `exit_seconds` each; then it takes any price.
     linger_seconds: how long, at its end, a run goes on with cancels, protection and exits that are
         under way; for a wake, after which nobody would.
+    limit_away: how far an entry's limit may be from the last price, as a fraction (None: any).
     """
 
     params = (
@@ -55,6 +56,7 @@ class AlpacaBroker(HearingBroker):
         ("exit_seconds", 20.0),
         ("collar", 0.01),
         ("linger_seconds", 0.0),
+        ("limit_away", None),
     )
 
     def init(self) -> None:
@@ -148,6 +150,24 @@ class AlpacaBroker(HearingBroker):
 
     # -- orders out ----------------------------------------------------------------------------
 
+    def _meet_terms(self, group: Group) -> str | None:
+        symbol, size = group.data._name, group.entry.created.size
+        held, account = self.positions[group.data].size, self.p.store.account
+        if held * size >= 0:
+            theirs = sum(one.size for one in self.foreign if one.symbol == symbol)
+            if theirs * size < 0:
+                return (
+                    f"{symbol}: the account holds {theirs:g} shares that are not this run's, and "
+                    "the order would trade those; leave them first"
+                )
+            if size < 0 and account is not None and not account.shorting:
+                return f"{symbol}: the account may not sell short; see its settings at Alpaca"
+        return terms.meet(self, group)
+
+    def tell(self, words: str) -> None:
+        """Keep what is worth knowing."""
+        self.p.store.told(words)
+
     def _placed(self, group: Group) -> None:
         entry = group.entry
         self._name_key(entry)
@@ -155,12 +175,7 @@ class AlpacaBroker(HearingBroker):
         if self.desk is None and self._halted_for and not group.reduces:
             self.refuse(group, bt.Order.Rejected, f"halted: {self._halted_for}")
             return
-        self._stop_at_zero(group)
-        try:
-            body = sending.body_of(group, name)
-        except ConfigError as error:
-            self.refuse(group, bt.Order.Rejected, str(error))
-            return
+        body = sending.body_of(group, name)
         for order in group.legs:
             if order.exectype == bt.Order.Close:
                 self.exits.schedule(group, order)
@@ -175,18 +190,7 @@ class AlpacaBroker(HearingBroker):
         if not fresh:
             self._forget(group)  # an ended process has sent it: what became of it was taken over
             return
-        self._place(intent, lambda placed: self._answered(group, placed))
-
-    def _stop_at_zero(self, group: Group) -> None:
-        """Cut an order that would go through zero to what leaves: Alpaca takes no other."""
-        held, size = self.positions[group.data].size, group.entry.created.size
-        if held * size < 0 and abs(size) > abs(held) and not group.legs:
-            group.resize(abs(held))
-            group.reduces = True
-            self.p.store.told(
-                f"{group.data._name}: {abs(size)} shares would go through zero; {abs(held)} leave "
-                "the position, the rest is for an order of its own once they have"
-            )
+        self._place(intent, lambda placed: self._answered(group, placed), leaves=group.reduces)
 
     def _forget(self, group: Group) -> None:
         self.groups.pop(group.entry.ref, None)
@@ -221,13 +225,13 @@ class AlpacaBroker(HearingBroker):
             return
         self._place(intent, then)
 
-    def _place(self, intent: Intent, then: Any) -> None:
+    def _place(self, intent: Intent, then: Any, *, leaves: bool = False) -> None:
         def answered(placed: Placed) -> None:
             self._note_answer(intent, placed)
             then(placed)
             self._unpark()
 
-        self.p.store.place(intent, answered)
+        self.p.store.place(intent, answered, leaves=leaves)
 
     def _note_answer(self, intent: Intent, placed: Placed) -> None:
         when = moment(self._now)
@@ -240,7 +244,7 @@ class AlpacaBroker(HearingBroker):
         )  # fmt: skip
         if placed.ending == "keys":
             self.halt("keys", f"Alpaca does not accept the keys: {placed.reason}")
-        if placed.ending == "abandoned" and intent.leg == "entry":
+        if placed.ending == "abandoned" and placed.posts and intent.leg == "entry":
             self.halt(
                 "doubt", f"{intent.symbol}: an order may or may not be there: {placed.reason}"
             )
@@ -287,6 +291,11 @@ class AlpacaBroker(HearingBroker):
         elif placed.ending in ("rejected", "margin"):
             status = bt.Order.Margin if placed.ending == "margin" else bt.Order.Rejected
             self.refuse(group, status, placed.reason)
+        elif placed.ending == "gone":
+            self.refuse(group, bt.Order.Rejected, placed.reason)
+            self.halt("out of sync", f"{group.data._name}: {placed.reason}")
+        elif placed.ending == "abandoned" and not placed.posts:
+            self.refuse(group, bt.Order.Expired, placed.reason)
 
     # -- the group's own rules, where the venue has a say ----------------------------------------
 
@@ -308,10 +317,10 @@ class AlpacaBroker(HearingBroker):
         self.tracking.forget(group)
 
     def _expire_entries(self) -> None:
-        now = number_of(self.p.store.clock())
         for group in list(self.groups.values()):
             entry = group.entry
-            if group.waiting and entry.valid and entry.valid < now:
+            overdue = entry.valid and entry.valid < self._now
+            if group.waiting and (overdue or self.is_over(entry)):
                 tracked = self.tracking.carrying(entry)
                 if tracked is not None:
                     self.cancel_at_venue(tracked)

@@ -84,7 +84,7 @@ class Exits:
         """Whether a position is being left by now, in whatever way."""
         one = self._leaving.get(group.entry.ref)
         started = one is not None and one.phase != "scheduled" and bool(group.held)
-        return started and _is_open(self.broker.p.store.clock())
+        return started and is_open(self.broker.p.store.clock())
 
     def leaving(self, group: Group) -> bool:
         """Whether a position is past its protection: its shares are being freed or sold."""
@@ -121,7 +121,7 @@ class Exits:
 
     def _go_on(self, one: Leaving, now: datetime) -> None:
         waited = timedelta(0) if one.since is None else now - one.since
-        closed = not _is_open(now)
+        closed = not is_open(now)
         if closed and one.phase != "scheduled":
             return  # it stands for the next open, and so does the stop
         if one.phase == "offering" and waited < timedelta(seconds=self.broker.p.exit_seconds):
@@ -229,7 +229,8 @@ def _beyond_stop(price: float, stop: float | None, *, buy: bool) -> float:
     return min(price, stop - tick) if buy else max(price, stop + tick)
 
 
-def _is_open(at: datetime) -> bool:
+def is_open(at: datetime) -> bool:
+    """Whether an instant is within regular hours."""
     calendar = new_york()
     session = calendar.session_of(at)
     return bool(calendar.open_at(session) <= at < calendar.close_at(session))

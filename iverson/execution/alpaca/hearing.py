@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import backtrader as bt
 
 from iverson.execution.alpaca import sending
 from iverson.execution.alpaca.exits import Exits
+from iverson.execution.alpaca.protection import Protection
 from iverson.execution.alpaca.states import FillRow, OrderState, Update
 from iverson.execution.alpaca.tracking import NEAR, Tracked, Tracking
 from iverson.execution.alpaca.wire import is_ours
@@ -23,6 +25,7 @@ from iverson.market.moments import moment, number_of
 from iverson.model import Execution, OrderSide
 
 _FILLS = ("fill", "partial_fill")
+_TAKEN_BACK = ("trade_bust", "trade_correct")
 _ENDINGS = {"canceled": bt.Order.Canceled, "expired": bt.Order.Expired}
 
 
@@ -30,12 +33,17 @@ class HearingBroker(BracketBroker):
     """Books what the venue says; a heir says what is sent to it."""
 
     exits: Exits
+    protection: Protection
 
     def init(self) -> None:
         """Start over with empty books."""
         super().init()
         self.tracking = Tracking()
         self._parked: list[Update] = []
+
+    def is_over(self, entry: Any) -> bool:
+        """Whether no regular hours are left for an entry; a plain one too, as stamps are known."""
+        return self._is_over(entry)
 
     def halt(self, rule: str, reason: str) -> None:
         """Refuse new entries until a person has looked."""
@@ -61,9 +69,9 @@ class HearingBroker(BracketBroker):
             order = (sending.stop_of if leg.leg == "stop" else sending.target_of)(group)
             if order is not None and self.tracking.find(leg.id) is None:
                 size = abs(group.entry.created.size) if not working else abs(group.held)
-                self.tracking.add(
-                    Tracked(group, order, leg.leg, leg.name, size, id=leg.id, working=working)
-                )
+                found = Tracked(group, order, leg.leg, leg.name, size, id=leg.id, working=working)
+                found.expires = leg.expires_at
+                self.tracking.add(found)
 
     def introduce(self, group: Group, state: OrderState) -> None:
         """Learn an order of a group that the venue shows and nobody has named yet."""
@@ -82,6 +90,12 @@ class HearingBroker(BracketBroker):
             if is_ours(update.order.name) or update.order.symbol in self.cerebro.datasbyname:
                 self._parked.append(update)  # it may overtake the answer to its own order
             return
+        if update.event in _TAKEN_BACK:
+            self.halt(
+                "trade break",
+                f"{update.order.symbol}: the venue says {update.event} of order {update.order.id}; "
+                "an execution is not what it was, look at the account",
+            )
         if update.event in _FILLS and update.at is not None:
             self.executed(tracked, update.size, update.price, update.order.filled, update.at)
         self.take_state(tracked, update.order)
@@ -126,6 +140,7 @@ class HearingBroker(BracketBroker):
         if state.filled > tracked.filled + NEAR:
             self.p.store.refresh(self, tracked.group)  # executions first, then how it ended
             return
+        tracked.expires = state.expires_at or tracked.expires
         meaning = state.meaning
         if state.legs:
             self.learn_legs(tracked.group, state.legs, working=meaning == "filled")
@@ -152,12 +167,14 @@ class HearingBroker(BracketBroker):
         if order is not group.entry:
             # The protection or the exit that wanted it gone goes on from here; a leg that
             # somebody else ended is missed by the protection.
-            if tracked.cancel_asked and order.alive() and not self.exits.leaving(group):
+            wanted = self.exits.leaving(group) or self.protection.clearing(group)
+            if tracked.cancel_asked and order.alive() and not wanted:
                 self._end_canceled(group, order)
             return
         if not order.alive():
             return
         overdue = order.valid and order.valid <= number_of(self.p.store.clock())
+        overdue = overdue or self.is_over(order)
         self._end(order, bt.Order.Expired if overdue else _ENDINGS.get(meaning, bt.Order.Rejected))
         self._ococheck(order)
         for one in self.tracking.of(group):
@@ -172,6 +189,6 @@ class HearingBroker(BracketBroker):
             order.addinfo(refused=reason)
             if order.alive():
                 self._end(order, status)
-        self.p.store.told(f"{group.data._name}: {reason}")
+        self.tell(f"{group.data._name}: {reason}")
         self.groups.pop(group.entry.ref, None)
         self.tracking.forget(group)

@@ -103,9 +103,16 @@ class Hub:
 
     @property
     def waiting(self) -> bool:
-        """Whether bars are there, handed out or not."""
+        """Whether bars can be taken now."""
+        self.release()
         with self._changed:
-            return bool(self._minutes) or any(self._ready.values())
+            return any(self._ready.values())
+
+    @property
+    def empty(self) -> bool:
+        """Whether no bars are there, not even of a minute that waits for other symbols."""
+        with self._changed:
+            return not self._minutes and not any(self._ready.values())
 
     def wait(self, seconds: float) -> None:
         """Wait until something may be handed out, so long at most."""

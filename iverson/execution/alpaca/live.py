@@ -32,6 +32,7 @@ class Live:
 
     Parameters
     ----------
+    connected, refused: what is heard of the sockets themselves, see `sockets.trades`.
     plan: "paid" listens to the whole tape (sip), "free" to one exchange (iex).
     url: where trading and data are, if not at Alpaca: the simulator's address.
     """
@@ -46,9 +47,12 @@ class Live:
         url: str | None,
         clock: Callable[[], datetime],
         hear: Callable[[Update], None],
+        connected: Callable[[], None],
+        refused: Callable[[str], None],
     ) -> None:
         self._key, self._secret, self._paper = key, secret, paper
         self._url, self.clock, self._hear = url, clock, hear
+        self._connected, self._refused = connected, refused
         self._feed: Feed = "sip" if plan == "paid" else "iex"
         self._plan: Plan = plan
         self._data = client.AlpacaData(
@@ -59,7 +63,8 @@ class Live:
         self._sockets = sockets.Pair()
 
     def data(self, symbol: str, **params: Any) -> MinuteData:
-        """Return the feed of a symbol; `ConfigError` when it was given out before."""
+        """Return the feed of a symbol; `ConfigError` for one given out before or too many."""
+        sockets.check_symbols(len(self._hub.symbols) + 1, feed=self._feed)
         self._hub.add(symbol)
         return MinuteData(
             dataname=symbol, hub=self._hub, missed=self.bars_after,
@@ -77,15 +82,16 @@ class Live:
         if self._sockets.opened:
             return
         socket = None if self._url is None else self._url.rstrip("/").replace("http", "ws", 1)
-        options: Any = dict(connected=lambda: None)
+        options: Any = dict(refused=self._refused)
         self._sockets.open(
             sockets.trades(
                 self._key, self._secret, paper=self._paper, hear=self._hear,
-                url=socket and f"{socket}/stream", **options,
+                url=socket and f"{socket}/stream", connected=self._connected, **options,
             ),
             sockets.minutes(
                 self._key, self._secret, self._hub.symbols, feed=self._feed, hear=self._hub.hear,
-                url=socket and f"{socket}/v2/{self._feed}", mute_seconds=MUTE_SECONDS, **options,
+                url=socket and f"{socket}/v2/{self._feed}", mute_seconds=MUTE_SECONDS,
+                connected=lambda: None, **options,
             ),
         )  # fmt: skip
 

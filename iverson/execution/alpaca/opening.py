@@ -20,7 +20,7 @@ from iverson.execution.alpaca.venue import Venue
 from iverson.execution.alpaca.wire import is_ours
 from iverson.execution.decisions import OpenGroup, Reading
 from iverson.execution.reconcile import Reconciled, Shown, Written, reconcile
-from iverson.market.calendar import new_york
+from iverson.market.calendar import midnight, new_york
 from iverson.market.moments import number_of
 from iverson.model import Answer, Intent
 
@@ -215,10 +215,11 @@ def chain(venue: Venue, order: OrderState) -> list[OrderState]:
 def sendable_until(at: datetime) -> datetime:
     """Return until when an entry decided on the bar of an instant may be sent for the first time.
 
-    Within a session so long after the bar; after its close until shortly after the next open, for
-    until then nothing could have filled.
+    Within a session so long after the bar; after its close until the day of the next session
+    begins: by its open the shares, and so the prices, may be others.
     """
     calendar = new_york()
     session = calendar.session_of(at)
-    inside = calendar.open_at(session) <= at < calendar.close_at(session)
-    return (at if inside else calendar.next_open(at)) + timedelta(seconds=SEND_SECONDS)
+    if calendar.open_at(session) <= at < calendar.close_at(session):
+        return at + timedelta(seconds=SEND_SECONDS)
+    return midnight(calendar.session_of(calendar.next_open(at)))

@@ -12,10 +12,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from iverson.execution.alpaca import sending
+from iverson.execution.alpaca.exits import is_open
 from iverson.execution.alpaca.protocol import Placed
 from iverson.execution.alpaca.tracking import NEAR, Tracked
 from iverson.execution.alpaca.wire import order_body, protection_body
 from iverson.execution.groups import Group
+
+RENEWED = timedelta(days=5)  # before its end, a long weekend and more
 
 
 class Protection:
@@ -25,6 +28,7 @@ class Protection:
         self.broker = broker
         self._bare_since: dict[int, datetime] = {}  # by the entry's ref
         self._busy: set[int] = set()
+        self._clearing: set[int] = set()  # whose old orders are on their way out
 
     def step(self) -> None:
         """Look at every position; act where it is not covered."""
@@ -36,6 +40,7 @@ class Protection:
                 continue
             if self.is_covered(group) or broker.exits.leaving(group):
                 self._bare_since.pop(ref, None)
+                self._clearing.discard(ref)
                 continue
             since = self._bare_since.setdefault(ref, now)
             if group.waiting:
@@ -47,13 +52,24 @@ class Protection:
             self._protect(group)
 
     def is_covered(self, group: Group) -> bool:
-        """Whether stops at the venue cover every share that is held."""
+        """Whether stops at the venue cover every share that is held, and for some days to come.
+
+        Alpaca ends every order after some 90 days. One that ends soon is made anew while the
+        market is open: after hours a cancel may take until the next open.
+        """
+        now = self.broker.p.store.clock()
+        until = now + RENEWED if is_open(now) else now
         covered = sum(
             one.covers
             for one in self.broker.tracking.of(group)
             if one.leg == "stop" and not (group.waiting and not one.working)
+            if one.expires is None or one.expires > until
         )
         return bool(covered >= abs(group.held) - NEAR)
+
+    def clearing(self, group: Group) -> bool:
+        """Whether orders of a group are being cancelled only to be made anew."""
+        return group.entry.ref in self._clearing
 
     def _protect(self, group: Group) -> None:
         broker, ref = self.broker, group.entry.ref
@@ -64,6 +80,7 @@ class Protection:
             one for one in broker.tracking.of(group) if one.leg in ("stop", "target") and one.covers
         ]
         if held:  # they hold the shares that the new order needs
+            self._clearing.add(ref)
             for one in held:
                 broker.cancel_at_venue(one)
             return

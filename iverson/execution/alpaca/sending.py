@@ -23,6 +23,8 @@ from iverson.execution.alpaca.wire import (
 )
 from iverson.execution.groups import Group
 from iverson.execution.orders import STOPS
+from iverson.market.calendar import new_york
+from iverson.market.moments import moment, number_of
 from iverson.model import Bracket, OrderSide
 
 KINDS: dict[int, Kind] = {
@@ -40,12 +42,24 @@ def body_of(group: Group, name: str) -> Body:
     if isinstance(bracket, Bracket):
         return bracket_body(bracket, name=name)
     legs = [leg for leg in group.legs if leg.exectype != bt.Order.Close]
-    body = plain_body(group.entry, size=abs(group.entry.created.size), name=name)
+    day = not legs and ends_with_session(group.entry)  # legs would inherit it, and end too
+    body = plain_body(group.entry, size=abs(group.entry.created.size), name=name, day=day)
     return body | _protection(group.entry, legs, body) if legs else body
 
 
-def plain_body(order: Any, *, size: int, name: str) -> Body:
-    """Return the request for one order of Backtrader's."""
+def ends_with_session(order: Any) -> bool:
+    """Whether an order made within a session is valid until its end, and no longer."""
+    if not order.valid:
+        return False
+    calendar, at = new_york(), moment(order.created.dt).at
+    session = calendar.session_of(at)
+    close, following = calendar.close_at(session), calendar.next_open(at)
+    is_open = calendar.open_at(session) <= at < close
+    return is_open and number_of(close) <= order.valid < number_of(following)
+
+
+def plain_body(order: Any, *, size: int, name: str, day: bool = False) -> Body:
+    """Return the request for one order of Backtrader's; `day`: the venue itself ends it."""
     kind = KINDS.get(order.exectype)
     if kind is None:
         raise ConfigError(
@@ -60,6 +74,7 @@ def plain_body(order: Any, *, size: int, name: str) -> Body:
         size=size,
         kind=kind,
         name=name,
+        day=day,
         limit=created.pricelimit if stop_limit else created.price,
         stop=created.price,
         # Backtrader has put a price of its own on a trailing stop: only its distance is sent.

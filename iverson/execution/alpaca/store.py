@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from iverson.errors import ConfigError
+from iverson.errors import BrokerUnavailable, ConfigError
 from iverson.execution.alpaca.broker import AlpacaBroker
 from iverson.execution.alpaca.live import Live, MinuteData
 from iverson.execution.alpaca.opening import FILLS_BEFORE, Opening, TakingOver, chain
@@ -40,6 +40,7 @@ from iverson.market.calendar import utc_now
 from iverson.model import Intent
 
 SETTLE_SECONDS = 30.0
+SKEW_TOLD, SKEW_SECONDS = 2.0, 30.0  # of the two clocks: told once, entries refused
 
 
 class AlpacaStore:
@@ -54,7 +55,7 @@ class AlpacaStore:
     note: writes one value down, durably, before it returns.
     alarm: told what a person has to see, as (rule, reason); `told` what is only worth keeping.
     clock: the venue's time. monotonic, pause: seconds, and waiting for some.
-    poll_seconds: how often open orders are compared with the venue's.
+    poll_seconds: how often open orders, and the clock, are compared with the venue's.
     costs: fees that the venue will charge, for our own books; none on paper.
     limited: whether to keep below Alpaca's limit of requests.
     """
@@ -107,6 +108,9 @@ class AlpacaStore:
             self._attempts[place] = max(self._attempts.get(place, 0), one.attempt)
         self._refreshing: set[int] = set()
         self._polled: datetime | None = None
+        self._told_skew = False
+        self._connections = self._looked_after = 0  # of the stream of orders
+        self._refusing: deque[str] = deque()
 
     def getbroker(self, **params: Any) -> AlpacaBroker:
         """Return a broker for a Cerebro."""
@@ -115,7 +119,7 @@ class AlpacaStore:
     def getdata(self, *, dataname: str, **params: Any) -> MinuteData:
         """Return the live feed of a symbol for a Cerebro: minute bars, see `MinuteData`."""
         if self._feeds is None:
-            self._feeds = self._live(hear=self.hear)
+            self._feeds = self._live(hear=self.hear, connected=self.connected, refused=self.refused)
         return self._feeds.data(dataname, **params)
 
     # -- taking over ---------------------------------------------------------------------------
@@ -159,9 +163,11 @@ class AlpacaStore:
         """Return the number of the next attempt at a leg of a decision: never used before."""
         return self._attempts.get((entry.info["key"], leg), 0) + 1
 
-    def place(self, intent: Intent, then: Callable[[Placed], None]) -> None:
-        """Have an intent placed."""
-        if intent.leg == "entry":
+    def place(
+        self, intent: Intent, then: Callable[[Placed], None], *, leaves: bool = False
+    ) -> None:
+        """Have an intent placed; `leaves`: it only leaves a position, whatever it is called."""
+        if intent.leg == "entry" and not leaves:
             self.worker.do(Priority.ENTRY, lambda: self.venue.place(intent), then)
         else:
             self.worker.do(Priority.EXIT, lambda: self._leave(intent), then)
@@ -218,6 +224,14 @@ class AlpacaStore:
         """Take a message of the stream; called by its thread."""
         self._updates.append(update)
 
+    def connected(self) -> None:
+        """Take word that the stream of orders is there: what was before it is asked for."""
+        self._connections += 1
+
+    def refused(self, name: str) -> None:
+        """Take word that a socket is refused again and again; called by its thread."""
+        self._refusing.append(name)
+
     def refresh(self, broker: AlpacaBroker, group: Group) -> None:
         """Have a group's orders and executions read from the venue."""
         ref = group.entry.ref
@@ -257,13 +271,45 @@ class AlpacaStore:
 
     def poll(self, broker: AlpacaBroker) -> None:
         """Compare what is open with the venue, every so often."""
+        while self._refusing:
+            self.alarm(
+                "socket",
+                f"Alpaca refuses the socket {self._refusing.popleft()}; it is tried on, and orders "
+                "are polled meanwhile",
+            )
+        connections = self._connections
+        missed, self._looked_after = connections != self._looked_after, connections
         now = self.clock()
         if self._polled is None:
             self._polled = now
-        if now - self._polled >= timedelta(seconds=self.poll_seconds):
+        if missed or now - self._polled >= timedelta(seconds=self.poll_seconds):
             self._polled = now
+            self.worker.do(Priority.READ, self._skew, partial(self._skewed, broker))
             for group in list(broker.groups.values()):
                 self.refresh(broker, group)
+
+    def _skew(self) -> float:
+        """Return the seconds that our clock is ahead of the venue's, beyond what asking took."""
+        asked = self.clock()
+        try:
+            theirs = self.venue.now()
+        except BrokerUnavailable:
+            return 0.0  # there is nothing to compare with; reads of orders will say so
+        if theirs < asked:
+            return (asked - theirs).total_seconds()
+        return min(0.0, (self.clock() - theirs).total_seconds())
+
+    def _skewed(self, broker: AlpacaBroker, skew: float) -> None:
+        if abs(skew) <= SKEW_TOLD:
+            self._told_skew = False
+            return
+        way = "ahead of" if skew > 0 else "behind"
+        words = f"this machine's clock is {abs(skew):,.0f} seconds {way} Alpaca's; set it (NTP)"
+        if abs(skew) > SKEW_SECONDS:
+            broker.halt("clock", words)
+        elif not self._told_skew:
+            self.alarm("clock", words)
+        self._told_skew = True
 
     def settle(self, broker: AlpacaBroker, seconds: float = SETTLE_SECONDS) -> None:
         """Wait until the venue has answered all that was sent, then take no more."""

@@ -19,12 +19,14 @@ from alpaca.data.enums import DataFeed
 from alpaca.data.live.stock import StockDataStream
 from alpaca.trading.stream import TradingStream
 
+from iverson.errors import ConfigError
 from iverson.execution.alpaca import states
 from iverson.execution.alpaca.hub import Candle
 from iverson.execution.alpaca.states import Update
 
 logger = logging.getLogger(__name__)
 STOP_SECONDS = 8.0  # alpaca-py looks for a stop every 5 seconds
+FREE_SYMBOLS = 30  # that a free plan's socket gives bars of
 REFUSALS = 3  # failed connections in a row before a person is told
 SOCKET = {"ping_interval": 10, "ping_timeout": 20, "max_queue": 1024}
 
@@ -32,8 +34,17 @@ SOCKET = {"ping_interval": 10, "ping_timeout": 20, "max_queue": 1024}
 class Thread:
     """One socket of alpaca-py in a thread: started once, stopped in bounded time."""
 
-    def __init__(self, stream: Any, name: str, *, connected: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        stream: Any,
+        name: str,
+        *,
+        connected: Callable[[], None],
+        refused: Callable[[str], None] | None = None,
+    ) -> None:
         self.stream = stream
+        self.name = name
+        self._refused = refused
         self.connections = 0
         self.failures = 0
         self._connected = connected
@@ -66,6 +77,8 @@ class Thread:
             await self._begin()
         except BaseException:
             self.failures += 1
+            if self.failures == REFUSALS and self._refused is not None:
+                self._refused(self.name)
             raise
         self.failures = 0
         self.connections += 1
@@ -103,6 +116,15 @@ class Pair:
             one.join()
 
 
+def check_symbols(count: int, *, feed: str) -> None:
+    """Refuse more symbols than the feed's plan gives bars of; the socket would refuse all."""
+    if feed == "iex" and count > FREE_SYMBOLS:
+        raise ConfigError(
+            f"a free plan streams {FREE_SYMBOLS} symbols at most, and {count} are asked for; "
+            "leave some out, or set the plan to paid (IVERSON_ALPACA_PLAN)"
+        )
+
+
 def trades(
     key: str,
     secret: str,
@@ -111,8 +133,13 @@ def trades(
     url: str | None,
     hear: Callable[[Update], None],
     connected: Callable[[], None],
+    refused: Callable[[str], None] | None = None,
 ) -> Thread:
-    """Return the socket of trade updates; `hear` gets each that can be read."""
+    """Return the socket of trade updates; `hear` gets each that can be read.
+
+    `connected` is called whenever a connection was made, `refused` with the socket's name once it
+    has failed to connect several times in a row; by its thread, both.
+    """
     stream = TradingStream(
         key, secret, paper=paper, raw_data=True, websocket_params=dict(SOCKET),
         url_override=url,  # type: ignore[arg-type]  # None is its default, declared as str
@@ -126,7 +153,7 @@ def trades(
             logger.exception("a trade update could not be read")
 
     stream.subscribe_trade_updates(handle)
-    return Thread(stream, "alpaca-trades", connected=connected)
+    return Thread(stream, "alpaca-trades", connected=connected, refused=refused)
 
 
 def minutes(
@@ -138,12 +165,17 @@ def minutes(
     url: str | None,
     hear: Callable[[Candle], None],
     connected: Callable[[], None],
+    refused: Callable[[str], None] | None = None,
     mute_seconds: float | None,
 ) -> Thread:
     """Return the one socket of minute bars for all symbols; `feed` is iex or sip.
 
     `mute_seconds`: a connection that says nothing for so long is made anew; None waits for ever.
+    Bars that are corrected later come by another channel, which is not asked for: what was decided
+    on is not decided again, and a review tells what has changed.
     """
+    symbols = tuple(symbols)
+    check_symbols(len(symbols), feed=feed)
     stream = StockDataStream(
         key, secret, raw_data=True, feed=DataFeed(feed), url_override=url,
         websocket_params=dict(SOCKET), data_timeout=mute_seconds,
@@ -156,7 +188,7 @@ def minutes(
             logger.exception("a bar could not be read")
 
     stream.subscribe_bars(handle, *symbols)
-    return Thread(stream, "alpaca-bars", connected=connected)
+    return Thread(stream, "alpaca-bars", connected=connected, refused=refused)
 
 
 def candle(raw: Any) -> Candle:

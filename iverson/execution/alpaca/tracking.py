@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from iverson.execution.groups import Group
@@ -19,7 +20,7 @@ class Tracked:
 
     `filled` shares of it are booked; `size` is what the venue was asked for. `id` is empty until
     the venue has answered. `working` is False for a leg that waits for its entry. `ended`: the
-    venue will not fill it any more.
+    venue will not fill it any more; `expires`: when it ends it by itself.
     """
 
     group: Group
@@ -32,6 +33,7 @@ class Tracked:
     working: bool = False
     ended: bool = False
     cancel_asked: bool = False
+    expires: datetime | None = None
 
     @property
     def covers(self) -> float:

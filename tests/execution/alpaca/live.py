@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -85,10 +86,14 @@ def live(
     analyzers: tuple[Any, ...] = (),
     writer: bool = False,
     broker: Mapping[str, Any] | None = None,
+    first: str = "09:31",
     **options: Any,
 ) -> Lived:
-    """Run a plan (bar number to act, from 1) over minutes in words, without a desk."""
-    bars = minutes(words)
+    """Run a plan (bar number to act, from 1) over minutes in words, without a desk.
+
+    `first` is the right edge of the first minute, New York.
+    """
+    bars = minutes(words, first=first)
     start = at("09:30", SESSION)
     street = Street({"TEST": bars}, at=start, faults=tuple(faults), switches=switches)
     if before is not None:
@@ -104,9 +109,8 @@ def live(
         limited=False,
         note=noted.append,
         alarm=lambda rule, reason: alarms.append((rule, reason)),
-        clock=lambda: street.now,
         pause=street.pause,
-        **options,
+        **({"clock": lambda: street.now} | options),
     )
 
     class Planned(bt.Strategy):
@@ -143,7 +147,7 @@ def live(
     for analyzer in analyzers:
         cerebro.addanalyzer(analyzer)
     if writer:
-        cerebro.addwriter(bt.WriterFile, out=False)
+        cerebro.addwriter(bt.WriterFile, out=io.StringIO())
     cerebro.addstrategy(Planned)
     try:
         (strategy,) = cerebro.run()

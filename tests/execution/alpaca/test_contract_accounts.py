@@ -81,17 +81,16 @@ def test_keys_that_are_revoked_in_between_halt_writes_at_once() -> None:
     assert lived.breaking.calls.count("POST orders") == 1  # no storm of tries
 
 
-def test_position_of_a_stranger_is_counted_and_left_alone() -> None:
-    def stranger(street: Any) -> None:
-        street.advance_to(street.now + timedelta(minutes=1))
-        street.exchange.submit(
-            street.account,
-            OrderRequest(
-                symbol="TEST", qty=Decimal(7), side="buy", type="market", time_in_force="day"
-            ),
-        )
-        street.advance_to(street.now + timedelta(minutes=1))
+def stranger(street: Any) -> None:
+    street.advance_to(street.now + timedelta(minutes=1))
+    street.exchange.submit(
+        street.account,
+        OrderRequest(symbol="TEST", qty=Decimal(7), side="buy", type="market", time_in_force="day"),
+    )
+    street.advance_to(street.now + timedelta(minutes=1))
 
+
+def test_position_of_a_stranger_is_counted_and_left_alone() -> None:
     lived = live(QUIET, {}, before=stranger)
 
     assert lived.held() == {"TEST": "7"}
@@ -193,10 +192,10 @@ def test_nothing_written_and_nothing_shown_is_nothing() -> None:
 @pytest.mark.parametrize(
     ("decided", "until"),
     [
-        # on the close of a Friday: shortly after Monday's open; in a session: at once or not at all
-        (datetime(2024, 1, 5, 21, tzinfo=UTC), datetime(2024, 1, 8, 14, 32, tzinfo=UTC)),
+        # on the close of a Friday: before Monday, New York; in a session: at once or not at all
+        (datetime(2024, 1, 5, 21, tzinfo=UTC), datetime(2024, 1, 8, 5, tzinfo=UTC)),
         (datetime(2024, 1, 4, 15, 31, tzinfo=UTC), datetime(2024, 1, 4, 15, 33, tzinfo=UTC)),
-        (datetime(2024, 7, 3, 17, tzinfo=UTC), datetime(2024, 7, 5, 13, 32, tzinfo=UTC)),
+        (datetime(2024, 7, 3, 17, tzinfo=UTC), datetime(2024, 7, 5, 4, tzinfo=UTC)),
     ],
 )
 def test_entry_is_sent_late_only_while_its_moment_lasts(decided: datetime, until: datetime) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import backtrader as bt
 import pytest
 
-from iverson.model import Fill, Intent, Verdict
+from iverson.model import Fill, Intent, OrderEvent, Verdict
 from iverson.research.backtest import Setup
+from iverson.simulator.faults import Fault
 from iverson.strategy import Strategy
 from iverson.testing import bars
 from tests.stages.judge import faults, of
@@ -100,4 +101,17 @@ def test_plain_order_through_a_halt_of_the_account_is_not_sent() -> None:
     )
     played = play(scene)
 
+    assert not played.orders
+
+
+def test_refusal_is_journaled_in_the_words_of_who_refused_it() -> None:
+    """Parity reads them there: a missed fill says why."""
+    refused = Fault(
+        on="POST /v2/orders", do="status", status=403, code=40310000, message="not this one"
+    )
+
+    played = play(replace(TARGET, faults=(refused,)))
+
+    (entry,) = [one for one in of(played, OrderEvent) if one.leg == "entry"]
+    assert (entry.status, entry.reason) == ("rejected", "not this one")
     assert not played.orders

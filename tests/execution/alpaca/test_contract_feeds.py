@@ -59,6 +59,30 @@ def test_bars_outside_the_regular_session_are_passed_over(number: int) -> None:
     assert taken(of) == []
 
 
+@pytest.mark.parametrize(
+    ("day", "opens", "closes"),
+    [
+        ("2024-03-08", "14:30", "21:00"), ("2024-03-11", "13:30", "20:00"),  # clocks go forward
+        ("2024-11-01", "13:30", "20:00"), ("2024-11-04", "14:30", "21:00"),  # and back
+        ("2024-11-29", "14:30", "18:00"),  # half a day
+    ],
+)  # fmt: skip
+def test_session_is_that_of_new_york_in_summer_in_winter_and_on_half_days(
+    day: str, opens: str, closes: str
+) -> None:
+    opened, closed = (datetime.fromisoformat(f"{day}T{clock}+00:00") for clock in (opens, closes))
+    of = hub(length=5)
+    at = opened - 10 * MINUTE
+    while at < closed + 10 * MINUTE:
+        of.hear(Candle("TEST", at, 100.0, 101.0, 99.0, 100.0, 10.0))
+        at += MINUTE
+
+    found = [bar.at for bar in taken(of)]
+
+    assert (found[0], found[-1]) == (opened + 5 * MINUTE, closed)
+    assert len(found) == (closed - opened) / (5 * MINUTE)
+
+
 def test_five_minutes_are_those_of_the_session_and_not_of_the_labels() -> None:
     of = hub(length=5)
     for number in range(10):
@@ -158,6 +182,20 @@ def test_waiting_data_is_said_to_wait_only_when_there_is_some() -> None:
     of.hear(minute(0))
 
     assert feed.haslivedata() is True
+
+
+def test_minute_that_waits_for_a_quiet_symbol_is_not_waited_for_in_a_busy_loop() -> None:
+    """Cerebro polls without a pause while any feed says that it has data."""
+    of = hub("TEST", "QUIET")
+    feed = AlpacaData(dataname="TEST", hub=of)
+    feed._past, feed._kept = [], None  # type: ignore[assignment]  # as after its history
+    of.hear(minute(0))
+
+    assert (feed.haslivedata(), of.empty) == (False, False)
+
+    began = time.monotonic()
+    of.wait(0.2)
+    assert time.monotonic() - began >= 0.2
 
 
 def alive() -> set[str]:

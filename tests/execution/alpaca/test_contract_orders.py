@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import backtrader as bt
@@ -172,6 +172,47 @@ def test_order_that_is_valid_for_a_while_is_withdrawn_by_us_and_expires() -> Non
 
     assert ways(lived, "Limit") == ["Submitted", "Accepted", "Expired"]
     assert [one["status"] for one in lived.orders] == ["canceled"]
+
+
+@pytest.mark.parametrize("valid", [Order.DAY, timedelta(hours=9)], ids=["DAY", "to the evening"])
+def test_order_for_the_day_is_ended_by_the_venue_at_the_close(valid: timedelta) -> None:
+    """Nobody of ours has to be there for it."""
+    lived = live(QUIET, {2: buy(exectype=Order.Limit, price=90.0, valid=valid)})
+
+    (intent,) = [one for one in lived.noted if isinstance(one, Intent)]
+    assert json.loads(intent.body)["time_in_force"] == "day"
+
+
+@pytest.mark.parametrize("valid", [Order.DAY, timedelta(minutes=5)], ids=["DAY", "minutes"])
+def test_order_of_the_last_bar_that_would_be_over_by_the_next_open_is_not_sent(
+    valid: timedelta,
+) -> None:
+    """After the close a day order would be one for the next day."""
+    limit = buy(exectype=Order.Limit, price=100.0, valid=valid)
+
+    lived = live("100 100 100 100 100", {4: limit}, first="15:57")  # 16:00 is the fourth
+
+    assert ways(lived, "Limit") == ["Submitted", "Expired"]
+    assert lived.breaking.calls.count("POST orders") == 0
+    assert lived.alarms == []
+
+
+def test_bracket_for_the_day_keeps_its_legs_beyond_it() -> None:
+    lived = live(
+        QUIET, {2: bracket(exectype=Order.Limit, price=90.0, stopprice=85.0, valid=Order.DAY)}
+    )
+
+    assert {one["time_in_force"] for one in lived.orders} == {"gtc"}
+
+
+@pytest.mark.parametrize("valid", [3.0, date(2020, 1, 1)], ids=["number", "past"])
+def test_validity_that_is_a_number_or_over_is_refused_in_a_sentence(valid: Any) -> None:
+    told: list[str] = []
+    lived = live(QUIET, {2: buy(exectype=Order.Limit, price=90.0, valid=valid)}, told=told.append)
+
+    assert ways(lived, "Limit") == ["Submitted", "Rejected"]
+    assert any("give `valid` as a date, a datetime or a timedelta" in words for words in told)
+    assert lived.breaking.calls.count("POST orders") == 0
 
 
 def test_order_too_dear_is_margin_and_one_the_venue_refuses_is_rejected_with_its_words() -> None:
@@ -362,6 +403,19 @@ def test_status_nobody_knows_alarms_and_changes_nothing() -> None:
     assert ways(lived, "Market")[-1] == "Completed"
 
 
+@pytest.mark.parametrize("event", ["trade_bust", "trade_correct"])
+def test_execution_that_is_taken_back_alarms_and_halts_entries(event: str) -> None:
+    def taken_back(message: Any) -> list[Any]:
+        return [message, {**message, "event": event}] if message["event"] == "fill" else [message]
+
+    lived = heard({}, taken_back)
+
+    assert {rule for rule, _ in lived.alarms} == {"trade break"}
+    assert event in lived.alarms[0][1]
+    assert lived.held() == {"TEST": "10"}
+    in_step(lived)
+
+
 def test_cash_value_and_position_cost_no_call_to_the_venue() -> None:
     def ask(strategy: Any) -> None:
         for _ in range(1000):
@@ -374,8 +428,9 @@ def test_cash_value_and_position_cost_no_call_to_the_venue() -> None:
 
 def test_analyzers_and_writers_get_what_they_need() -> None:
     lived = live(
-        QUIET, {2: bracket()}, analyzers=(bt.analyzers.TradeAnalyzer, bt.analyzers.DrawDown)
-    )
+        QUIET, {2: bracket()}, analyzers=(bt.analyzers.TradeAnalyzer, bt.analyzers.DrawDown),
+        writer=True,
+    )  # fmt: skip
 
     trades = lived.strategy.analyzers[0].get_analysis()
     assert trades.pnl.net.total == pytest.approx(2.0 * SIZE)
