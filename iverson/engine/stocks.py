@@ -17,6 +17,7 @@ from backtrader.comminfo import CommInfoBase
 from backtrader.order import OrderExecutionBit
 from backtrader.position import Position
 
+_PARTIAL, _COMPLETED = bt.Order.Partial, bt.Order.Completed
 _FORMULAS = (  # of a commission scheme, that the inlined arithmetic stands for
     *("getcommission", "_getcommission", "confirmexec", "margin", "stocklike"),
     *("getvaluesize", "profitandloss", "cashadjust", "get_leverage"),
@@ -65,7 +66,8 @@ class LeanPosition(Position):
 
     @adjbase.setter
     def adjbase(self, price: float | None) -> None:
-        self.settle()
+        if self._instants is not None:
+            self.settle()
         self._base = price
 
     @property
@@ -85,7 +87,8 @@ class LeanPosition(Position):
 
     def move(self, to: tuple[Any, Any, Any, Any], feed: Any) -> None:
         """Take over size, price, opened and closed from an execution on the feed's bar."""
-        self.settle()
+        if self._instants is not None:
+            self.settle()
         self._feed, self._number = feed, feed.datetime[0]
         self.price_orig = self.price
         self.size, self.price, self.upopened, self.upclosed = to
@@ -96,14 +99,11 @@ class LeanPosition(Position):
         self._base, self._feed, self._number = close, feed, feed.datetime[0]
 
 
-def execute_trial(broker: Any, order: Any, scheme: Any, cash: Any, held: Any) -> Any:
+def execute_trial(order: Any, price: Any, scheme: Any, cash: Any, held: Any) -> Any:
     """Return the cash that would be left, and size and price of the position.
 
     `held` is the size and the price before.
     """
-    price = order.created.price
-    if broker.p.coo and order.exectype == bt.Order.Market:
-        price = order.data.open[0]
     before, entry = held
     size, average, opened, closed = updated(before, entry, order.executed.remsize, price)
     if closed:
@@ -121,16 +121,16 @@ def execute_stock(
     broker: Any, order: Any, scheme: Any, *, ago: Any, price: Any, dtcoc: Any
 ) -> None:
     """Fill an order in full; refuse what would open more than the cash pays for."""
-    data = order.data
+    data, params = order.data, scheme.p
     position = broker.positions[data]
-    size, entry, before = order.executed.remsize, position.price, position.size
-    moved = after, average, opened, closed = updated(before, entry, size, price)
-    pnl = -closed * (price - entry) * scheme.p.mult
+    size, entry = order.executed.remsize, position.price
+    moved = after, average, opened, closed = updated(position.size, entry, size, price)
+    pnl = -closed * (price - entry) * params.mult
     closed_value = closed_fee = opened_value = opened_fee = 0.0
     cash = broker.cash
     if closed:
         closed_value = -closed * entry
-        value = closed_value / scheme.p.leverage if closed_value > 0 else closed_value
+        value = closed_value / params.leverage if closed_value > 0 else closed_value
         cash += value + pnl
         closed_fee = _commission(scheme, closed, price)
         cash -= closed_fee
@@ -138,7 +138,7 @@ def execute_stock(
     wanted = opened
     if opened:
         opened_value = opened * price
-        cash -= opened_value / scheme.p.leverage if opened_value > 0 else opened_value
+        cash -= opened_value / params.leverage if opened_value > 0 else opened_value
         opened_fee = _commission(scheme, opened, price)
         cash -= opened_fee
         if cash < 0.0:
@@ -161,10 +161,10 @@ def execute_stock(
         )  # fmt: skip
         executed = order.executed
         executed.addbit(bit)
-        executed.margin = scheme.margin
-        order.status = order.Partial if executed.remsize else order.Completed
+        executed.margin = params.margin
+        order.status = _PARTIAL if executed.remsize else _COMPLETED
         order.comminfo = scheme
-        broker.notify(order)
+        broker.notifs.append(order.clone())
         broker._ococheck(order)
     if wanted and not opened:
         order.margin()
