@@ -38,6 +38,7 @@ class _Late:
 
     def __set__(self, account: Any, number: Any) -> None:
         account.appraise()
+        account._flat_with = None
         vars(account)[self._name] = number
 
 
@@ -48,21 +49,33 @@ class LeanAccount(BackBroker):
     _leverage, _unrealized, _fundval = _Late(), _Late(), _Late()
     _unvalued: float | None = None  # cash at the end of a bar that nobody has asked about yet
     _sums: tuple[float, float, float, float] | None = None  # of a bar of which the value is known
+    _flat_with: float | None = None  # cash when last valued without any position
+    _open: list[_Priced] | None = None  # open positions, until one changes
 
     def init(self) -> None:
         """Start over with empty books; called by Backtrader before a run."""
         self._unvalued = self._sums = None
         super().init()
         self.cash: Any
-        self.positions: dict[Any, Any] = collections.defaultdict(LeanPosition)
+        self.positions: dict[Any, Any] = collections.defaultdict(self._new_position)
         self.executed_on: list[Any] = []  # feeds whose positions changed in this bar
         self.is_late = False  # all open positions follow their feeds
         self._instants: array[float] | None = None  # the strategy's, where being late is safe
-        self._flat_with: float | None = None  # cash when last valued without any position
-        self._open: list[_Priced] | None = None  # open positions, until one changes
+        self._flat_with = None
+        self._open = None
         self._formulas = Formulas()
         self._sound: dict[Any, bool] = {}
         self._all_sound = True
+
+    def _new_position(self) -> LeanPosition:
+        position = LeanPosition()
+        position.account = self
+        return position
+
+    def position_moves(self) -> None:
+        """Value the bar as it ended, before a position is changed by hand."""
+        self.appraise()
+        self._open = None
 
     # -- late ------------------------------------------------------------------------------------
 

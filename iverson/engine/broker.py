@@ -31,7 +31,7 @@ class LeanBroker(LeanOrders, LeanAccount):
     def init(self) -> None:
         """Start over with empty books; called by Backtrader before a run."""
         super().init()
-        self._pchildren = collections.defaultdict(_Family)
+        self._pchildren: dict[int, Any] = collections.defaultdict(_Family)
         self._bars = _Bars()
 
     def next(self) -> None:
@@ -44,8 +44,9 @@ class LeanBroker(LeanOrders, LeanAccount):
             and params.shortcash
             and params.filler is None
         )
-        if late and not (self.pending or self.submitted or self._toactivate):
-            self._unvalued = self.cash
+        if late and not (self.submitted or self._toactivate) and self._none_reached():
+            stays = self._open == [] and self.cash == self._flat_with
+            self._unvalued = None if stays else self.cash
             return
         if self._userhist or self._fundhist:
             super().next()
@@ -129,7 +130,10 @@ class LeanBroker(LeanOrders, LeanAccount):
     def check_submitted(self) -> None:
         """Let in the orders that a trial run of them all leaves cash for."""
         submitted = self.submitted
-        if not self._is_simple() or any(o.data._compensate is not None for o in submitted):
+        simple = self._is_simple()
+        for order in submitted:
+            simple = simple and order.data._compensate is None
+        if not simple:
             super().check_submitted()
             return
         cash, schemes, families = self.cash, self.comminfo, self._pchildren
@@ -191,11 +195,7 @@ class LeanBroker(LeanOrders, LeanAccount):
 
     def _match_pending(self) -> None:
         """Go through the pending orders once, in their order; who stays pending keeps its place."""
-        if self._none_reached():
-            return
-        pending, bars, params = self.pending, self._bars, self.p
-        slips = params.slip_perc or params.slip_fixed
-        at_open = not (slips or params.coc or params.coo)
+        pending, bars = self.pending, self._bars
         pending.append(None)
         while (order := pending.popleft()) is not None:
             kind = order.exectype
@@ -204,36 +204,12 @@ class LeanBroker(LeanOrders, LeanAccount):
                 self._ococheck(order)
                 self._bracketize(order, cancel=True)
                 continue
-            if not order._active:
-                pending.append(order)
-                continue
-            bar = bars[order.data]
-            if bar is None or kind not in _PLAIN:
-                self._try_exec(order)
-            else:
-                # in the lean loop a feed's ticks are its bar: stock's search for them is left out
-                opens, highs, lows, numbers, cursor = bar
-                at = cursor[0]
-                opened = opens[at]
-                if kind != _MARKET:
-                    wanted = order.created.price
-                    if order._falls:
-                        jumped = opened <= wanted
-                        reached = jumped or lows[at] <= wanted
-                    else:
-                        jumped = opened >= wanted
-                        reached = jumped or highs[at] >= wanted
-                    if not reached:
-                        pending.append(order)
-                        continue
-                    if slips:
-                        self._try_exec(order)
-                    else:
-                        self._execute(order, 0, opened if jumped else wanted)
-                elif not at_open:
-                    self._try_exec_market(order, opened, highs[at], lows[at])
-                elif numbers[at] > order.created.dt:
-                    self._execute(order, 0, opened)
+            if order._active:
+                bar = bars[order.data]
+                if bar is None or kind not in _PLAIN:
+                    self._try_exec(order)
+                else:
+                    self._match(order, kind, bar)
             if order.status < _COMPLETED:
                 pending.append(order)
             elif order.status == _COMPLETED:
@@ -241,8 +217,32 @@ class LeanBroker(LeanOrders, LeanAccount):
                     self._bracketize(order)
                     continue
                 children = self._pchildren[order.ref]
-                children.popleft()  # the order itself
-                self._toactivate.extend(children)
+                del children[0]  # the order itself
+                if children:
+                    self._toactivate.extend(children)
+
+    def _match(self, order: Any, kind: int, bar: Any) -> None:
+        """Match an order against its feed's bar.
+
+        In the lean loop a feed's ticks are its bar, so that stock's search for them is left out.
+        """
+        opens, highs, lows, numbers, cursor = bar
+        at, params = cursor[0], self.p
+        opened = opens[at]
+        if kind == _MARKET:
+            if params.slip_perc or params.slip_fixed or params.coc or params.coo:
+                self._try_exec_market(order, opened, highs[at], lows[at])
+            elif numbers[at] > order.created.dt:
+                self._execute(order, 0, opened)
+            return
+        wanted = order.created.price
+        jumped = opened <= wanted if order._falls else opened >= wanted
+        if not (jumped or (lows[at] <= wanted if order._falls else highs[at] >= wanted)):
+            return
+        if params.slip_perc or params.slip_fixed:
+            self._try_exec(order)
+        else:
+            self._execute(order, 0, opened if jumped else wanted)
 
     def _try_exec(self, order: Any) -> None:
         """Match an order that may slip, by stock's rules, against the bar itself."""
@@ -278,7 +278,7 @@ class LeanBroker(LeanOrders, LeanAccount):
         ):
             return super()._execute(order, ago, price, cash, position, dtcoc)
         if price is not None:
-            execute_stock(self, order, scheme, ago=ago, price=price, dtcoc=dtcoc)
+            execute_stock(self, order, scheme, ago, price, dtcoc)
         return None
 
 

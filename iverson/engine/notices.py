@@ -93,7 +93,9 @@ def take(strategy: Any, order: Any) -> None:
             told.append(_copied(trade))
 
 
-def _update(trade: Any, order: Any, size: Any, price: Any, fee: Any, scheme: Any) -> None:
+def _update(  # noqa: PLR0917 (quicker than by name)
+    trade: Any, order: Any, size: Any, price: Any, fee: Any, scheme: Any
+) -> None:
     """Bring a trade up to date; what `Trade.update` does, each thing looked up once."""
     if trade.historyon or order.p.simulated:
         trade.update(order, size, price, None, fee, None, scheme)

@@ -17,6 +17,7 @@ from backtrader.comminfo import CommInfoBase
 from backtrader.order import OrderExecutionBit
 from backtrader.position import Position
 
+_BY_VALUE = CommInfoBase.COMM_PERC
 _PARTIAL, _COMPLETED = bt.Order.Partial, bt.Order.Completed
 _FORMULAS = (  # of a commission scheme, that the inlined arithmetic stands for
     *("getcommission", "_getcommission", "confirmexec", "margin", "stocklike"),
@@ -39,9 +40,29 @@ class LeanPosition(Position):
     _feed: Any = None  # whose bar came after what was told last
     _number: float
     _instants: Any = None  # those of the strategy so far, while the position follows
+    account: Any = None  # what lists the open positions
 
     def __bool__(self) -> bool:
         return bool(self.size != 0)
+
+    def fix(self, size: Any, price: Any) -> Any:
+        """Set size and price; True if the size was the same."""
+        self._say()
+        return super().fix(size, price)
+
+    def set(self, size: Any, price: Any) -> Any:
+        """Set size and price, and what that opens and closes."""
+        self._say()
+        return super().set(size, price)
+
+    def update(self, size: Any, price: Any, dt: dt.datetime | None = None) -> Any:
+        """Add to the position."""
+        self._say()
+        return super().update(size, price, dt)
+
+    def _say(self) -> None:
+        if self.account is not None:
+            self.account.position_moves()
 
     def follow(self, feed: Any, instants: Any) -> None:
         """Take the feed's current bar for the last one, until further notice."""
@@ -104,21 +125,23 @@ def execute_trial(order: Any, price: Any, scheme: Any, cash: Any, held: Any) -> 
 
     `held` is the size and the price before.
     """
+    params = scheme.p
+    rate, by_value = params.commission, scheme._commtype == _BY_VALUE
     before, entry = held
     size, average, opened, closed = updated(before, entry, order.executed.remsize, price)
     if closed:
         value = -closed * price
-        cash += value / scheme.p.leverage if value > 0 else value
-        cash -= _commission(scheme, closed, price)
+        cash += value / params.leverage if value > 0 else value
+        cash -= abs(closed) * rate * price if by_value else abs(closed) * rate
     if opened:
         value = opened * price
-        cash -= value / scheme.p.leverage if value > 0 else value
-        cash -= _commission(scheme, opened, price)
+        cash -= value / params.leverage if value > 0 else value
+        cash -= abs(opened) * rate * price if by_value else abs(opened) * rate
     return cash, (size, average)
 
 
-def execute_stock(
-    broker: Any, order: Any, scheme: Any, *, ago: Any, price: Any, dtcoc: Any
+def execute_stock(  # noqa: PLR0917 (quicker than by name)
+    broker: Any, order: Any, scheme: Any, ago: Any, price: Any, dtcoc: Any
 ) -> None:
     """Fill an order in full; refuse what would open more than the cash pays for."""
     data, params = order.data, scheme.p
@@ -128,23 +151,26 @@ def execute_stock(
     pnl = -closed * (price - entry) * params.mult
     closed_value = closed_fee = opened_value = opened_fee = 0.0
     cash = broker.cash
+    rate, by_value = params.commission, scheme._commtype == _BY_VALUE
     if closed:
         closed_value = -closed * entry
         value = closed_value / params.leverage if closed_value > 0 else closed_value
         cash += value + pnl
-        closed_fee = _commission(scheme, closed, price)
+        closed_fee = abs(closed) * rate * price if by_value else abs(closed) * rate
         cash -= closed_fee
         broker.cash = cash
     wanted = opened
     if opened:
         opened_value = opened * price
         cash -= opened_value / params.leverage if opened_value > 0 else opened_value
-        opened_fee = _commission(scheme, opened, price)
+        opened_fee = abs(opened) * rate * price if by_value else abs(opened) * rate
         cash -= opened_fee
         if cash < 0.0:
             opened, opened_value, opened_fee = 0, 0.0, 0.0
         else:
-            position.adjbase = price
+            if position._instants is not None:
+                position.settle()
+            position._base = price
             broker.cash = cash
     if closed or opened:
         if opened == wanted:
@@ -180,12 +206,6 @@ class Formulas(dict[Any, bool]):
         found = all(getattr(cls, name) is getattr(CommInfoBase, name) for name in _FORMULAS)
         self[cls] = found
         return found
-
-
-def _commission(scheme: Any, size: Any, price: Any) -> Any:
-    if scheme._commtype == CommInfoBase.COMM_PERC:
-        return abs(size) * scheme.p.commission * price
-    return abs(size) * scheme.p.commission
 
 
 def updated(before: Any, entry: Any, size: Any, price: Any) -> tuple[Any, Any, Any, Any]:
