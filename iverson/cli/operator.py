@@ -128,6 +128,7 @@ def telegram(
     from iverson.config import settings
     from iverson.market.calendar import utc_now
     from iverson.monitoring.journal import Journal
+    from iverson.stages.evening import evening_text
     from iverson.stages.listening import Listening, telegram_of
     from iverson.stages.reaching import reaching
 
@@ -152,6 +153,7 @@ def telegram(
             reach=reaching(chosen, stage, utc_now),
             clock=utc_now,
             pause=time.sleep,
+            report=evening_text(path),
         ).listen(stopping.is_set)
 
 

@@ -10,6 +10,8 @@ from iverson.monitoring.alerts import Alert
 from iverson.monitoring.gathering import Waiting
 
 APPLICATION = 0x49564F31  # "IVO1"
+# What has waited too long to matter; reports still do, and of many the last few are told.
+OLD = "state IN ('queued', 'failed') AND NOT critical AND kind NOT LIKE '% report' AND since < ?"
 WAITS = ("queued", "failed")  # the states of what is to be sent
 TABLES = (
     """CREATE TABLE alerts (

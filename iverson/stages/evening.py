@@ -7,7 +7,7 @@ review with the last of a month: alerts like any other, each once, with its char
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
@@ -80,6 +80,19 @@ class Evening:
             if "ledger" in KINDS[name].takes and self._ledger is not None:
                 beside["ledger"] = self._ledger
             return make_page(name, journal, run=run, when=session.isoformat(), **beside)
+
+
+def evening_text(journal: Path) -> Callable[[str], str]:
+    """Return what gives the daily report of a run as Telegram's HTML, or says why there is none."""
+
+    def text(run: str) -> str:
+        try:
+            with Journal(journal, read_only=True) as book:
+                return phone.render(make_page("daily", book, run=run), photos=False).html
+        except IversonError as error:
+            return message("{why}", why=str(error))
+
+    return text
 
 
 def due(session: date) -> tuple[str, ...]:

@@ -26,11 +26,12 @@ from iverson.monitoring.record import Note
 from iverson.research.backtest import Prepared
 from iverson.stages.heartbeat import next_stream
 from iverson.stages.heralded import heralded
+from iverson.stages.opened import Admitted
 from iverson.stages.refreshed import vendor_of
 from iverson.stages.seen import Seen
 from iverson.stages.stream import Line, stream
 from iverson.stages.supervisor import notify
-from iverson.stages.trading import Admitted, Went, alarm, beating, noting, started
+from iverson.stages.trading import Went, alarm, beating, noting, started
 from iverson.stages.watched import SeeingHub, Watched
 
 EARLY = timedelta(hours=2)  # before the open that a stream may be started

@@ -92,13 +92,15 @@ class Trades:
         Refused: what has to be there first, in one sentence (`iverson check`, an account that may
             trade, a clock and a calendar that agree with the venue's, a feed that is fresh enough).
         """
-        from iverson.stages.trading import Asked, wake_once
+        from iverson.stages.opened import Asked
+        from iverson.stages.trading import wake_once
 
         return wake_once(self._traded(), Asked(Stage.PAPER, journal), at=at)
 
     def paper(self, *, journal: Path | str | None = None) -> Went:
         """Trade the paper account: one wake for daily bars, the session's stream for minutes."""
-        from iverson.stages.trading import Asked, trade
+        from iverson.stages.opened import Asked
+        from iverson.stages.trading import trade
 
         return trade(self._traded(), Asked(Stage.PAPER, journal))
 
@@ -123,7 +125,8 @@ class Trades:
             token of `iverson checklist` for this account, source and configuration, for a larger
             loss than was agreed on there, or with an address that is not Alpaca's.
         """
-        from iverson.stages.trading import Asked, trade
+        from iverson.stages.opened import Asked
+        from iverson.stages.trading import trade
 
         return trade(self._traded(), Asked(Stage.LIVE, journal, account, max_loss))
 

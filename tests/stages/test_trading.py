@@ -25,10 +25,10 @@ from iverson.risk.capital import CapitalSteps
 from iverson.risk.max_loss import MaxLoss
 from iverson.simulator.server import Simulator
 from iverson.stages.connection import Connection
+from iverson.stages.opened import Asked, admitted
 from iverson.stages.pinged import Pinged
 from iverson.stages.seen import path_of
 from iverson.stages.token import binding, write_token
-from iverson.stages.trading import Asked, admitted
 from iverson.stages.watch import Sign, Watcher, signs_of
 from iverson.system import System
 from tests.stages.trading_kit import (
