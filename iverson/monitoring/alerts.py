@@ -60,6 +60,7 @@ KIND_OF_ALARM = {
     "unprotected": "protection",
     "heartbeat": "heartbeat lost",
 }  # all others are an "alarm"
+DRILLS = "drill-"  # how the runs of drills begin; what is drilled there is no emergency
 STEP = 0.05  # of the cash that a run began with: how far apart milestones are
 GRACE = timedelta(minutes=1)  # beyond the instant by which a sign of life was due
 PROTECTED = "protected again"  # the note of a stop that was missing and is there again
@@ -116,7 +117,7 @@ class Alerts:
     def take(self, seq: int, run: str, value: Any) -> Alert | None:
         """Read one row: its number, its run, its value."""
         told = _TOLD.get(type(value))
-        if told is None:
+        if told is None or (run.startswith(DRILLS) and not isinstance(value, Drill)):
             return None
         account = self._runs.setdefault(run, _Run(run))
         found = told(account, seq, value)

@@ -21,6 +21,7 @@ from iverson.model import Execution, Intent, Stage
 from iverson.monitoring.checklist import Checklist, judge
 from iverson.monitoring.evidence import Alerts, AtVenue, Compared, Evidence
 from iverson.monitoring.journal import Journal
+from iverson.monitoring.outbox import Outbox, path_of
 from iverson.monitoring.record import RunRow
 from iverson.stages.connection import Connection
 from iverson.stages.drill_gate import gate_of
@@ -253,11 +254,9 @@ def _ids(found: Reconciled) -> set[str]:
 
 def _outbox(journal: Path) -> Mapping[str, int]:
     """Return how many alerts are in each state; none before anything was to be told."""
-    path = journal.with_name(f"{journal.name}.alerts")
+    path = path_of(journal)
     if not path.exists():
         return {}
-    from iverson.monitoring.outbox import Outbox
-
     with Outbox(path, read_only=True) as box:
         return dict(box.counts())
 

@@ -98,7 +98,8 @@ def drill(
         raise ConfigError(f"wait_seconds is {wait_seconds}; expected a second or more")
     account = connection.venue.account()
     admission.admit_account(account)
-    admission.admit_clock(connection.clock(), connection.venue.now())
+    if not connection.on_loopback:  # there it is the venue's own clock, and may run fast
+        admission.admit_clock(connection.clock(), connection.venue.now())
     run = drill_name(connection.stage, system.name)
     stopping = Stopping()
 

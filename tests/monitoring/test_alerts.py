@@ -254,3 +254,17 @@ def test_ways_are_on_unless_chosen_and_unknown_ones_are_one_sentence() -> None:
         ways({"entries": "on"})
     with pytest.raises(ConfigError, match="'halt' are 'loud'; expected on, silent or off"):
         ways({"halt": "loud"})
+
+
+def test_halts_that_were_drilled_alarm_nobody_but_failed_drills_do() -> None:
+    told = Alerts()
+    run = "drill-paper-Dip"
+    rows = [
+        Halt("operator", "a drill", AT, latched=True),
+        Release(AT, SESSION, "operator", "drilled"),
+        Drill(AT, "stop", True, "triggered in 2 s", "AAPL"),
+        Drill(AT, "far limit", False, "not cancelled", "AAPL"),
+    ]
+    found = [told.take(number, run, row) for number, row in enumerate(rows, start=1)]
+
+    assert [one.kind for one in found if one is not None] == ["drill failed"]

@@ -175,6 +175,18 @@ def test_live_account_is_refused_and_nothing_sent(
     assert not (tmp_path / "j.db").exists()
 
 
+def test_clock_that_is_wrong_is_refused_and_nothing_sent(
+    made: System, venue: Simulator, tmp_path: Path
+) -> None:
+    connection = connection_to(venue, Stage.PAPER)
+    ahead = replace(connection, clock=lambda: venue.now + timedelta(seconds=31))
+    with pytest.raises(Refused, match="31 seconds ahead of Alpaca's"):
+        drill(made._traded(), ahead, tmp_path / "j.db")
+    connection.close()
+
+    assert venue.ledger["orders"] == []
+
+
 def test_closed_market_is_told_in_one_sentence(made: System, tmp_path: Path) -> None:
     with exchange(after_close(DAY)) as venue:
         result = ran(made, venue, tmp_path / "j.db")

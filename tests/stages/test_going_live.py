@@ -25,10 +25,11 @@ from iverson.config import Settings
 from iverson.errors import ConfigError, Refused
 from iverson.market.calendar import new_york
 from iverson.model import CashFlow, Stage
+from iverson.monitoring.alerts import Alert
 from iverson.monitoring.evidence import Alerts, Compared
 from iverson.monitoring.journal import Journal
+from iverson.monitoring.outbox import Outbox, path_of
 from iverson.simulator.server import Simulator
-from iverson.stages import checked_off
 from iverson.stages.checked_off import CheckedOff, alerts_of, check_off, gathered
 from iverson.stages.drill import drill
 from iverson.stages.token import token_path
@@ -41,7 +42,7 @@ MAX_LOSS = 500.0
 CENT = 0.01
 TOLD = Alerts(configured=True, sent=5)
 BEFORE_CLOSE = timedelta(minutes=5)
-SMALL: dict[str, Any] = {"capital": iv.CapitalSteps()} if hasattr(iv, "CapitalSteps") else {}
+SMALL: dict[str, Any] = {"capital": iv.CapitalSteps()}
 
 
 def days(count: int = SESSIONS) -> list[date]:
@@ -96,8 +97,6 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     patch = pytest.MonkeyPatch()
     patch.setenv("IVERSON_ALPACA_KEY", "PK1")
     patch.setenv("IVERSON_ALPACA_SECRET", "nobody's")
-    if not SMALL:
-        patch.setattr(checked_off, "_capital", lambda _: "steps")
     with exchange(falling(FIRST)) as venue:
         connects(patch, venue, Stage.PAPER)
         mine = Desk(made, venue, folder / "iverson.db", live="123456789")
@@ -190,7 +189,7 @@ def other(made: System, what: str) -> System:
 
 CHANGES = [
     "parameters", "a rule more", "a rule less", "a limit of a rule", "sizing", "symbols",
-    "order of symbols", "universe", *(["capital"] if SMALL else []),
+    "order of symbols", "universe", "capital",
 ]  # fmt: skip
 
 
@@ -381,16 +380,13 @@ def test_damaged_journal_is_not_believed(desk: Desk) -> None:
 
 
 def test_alerts_are_counted_by_what_became_of_them(tmp_path: Path) -> None:
-    outbox = pytest.importorskip("iverson.monitoring.outbox")
-    from iverson.monitoring.alerts import Alert
-
     journal, now = tmp_path / "j.db", datetime(2024, 3, 5, 15, tzinfo=UTC)
     chosen = Settings(telegram_token="1:a", telegram_chat=5)  # noqa: S106 (of no bot)
     assert alerts_of(Settings(), journal) == Alerts(configured=False)
     assert alerts_of(chosen, journal) == Alerts(configured=True)
     told = [Alert(str(n), n, "halt", now, f"text {n}", f"line {n}") for n in range(3)]
 
-    with outbox.Outbox(outbox.path_of(journal)) as box:
+    with Outbox(path_of(journal)) as box:
         box.queue([(one, False) for one in told[:2]], journal="a" * 64, seq=2, now=now)
         assert alerts_of(chosen, journal) == Alerts(configured=True, queued=2)
         box.sent(box.begin(now), 7, now=now)
