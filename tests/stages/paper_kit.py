@@ -40,4 +40,4 @@ def connection_to(
 
 def connects(monkeypatch: pytest.MonkeyPatch, venue: Simulator, stage: Stage) -> None:
     """Have the verbs of a system connect to an exchange as if it were of a stage."""
-    monkeypatch.setattr("iverson.stages.trading.connect", lambda *_: connection_to(venue, stage))
+    monkeypatch.setattr("iverson.stages.opened.connect", lambda *_: connection_to(venue, stage))
