@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from iverson.config import Settings
@@ -38,7 +39,7 @@ def herald_of(journal: Path, clock: Callable[[], datetime], chosen: Settings) ->
         channel=channel_of(chosen),
         clock=clock,
         chosen=chosen.alerts,
-        picture=picture_of if by_phone else None,
+        picture=partial(picture_of, store=chosen.store) if by_phone else None,
         evening=Evening(journal, ledger=chosen.store / LEDGER, store=chosen.store)
         if by_phone
         else None,

@@ -3,31 +3,31 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
+from iverson.errors import DataError
 from iverson.market.bars import DAILY, Bars
 from iverson.model import Trade
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import RunRow
-from iverson.stages.seen import NUMBERS, seen_rows
+from iverson.stages.report_bars import bars_of_run
 
 BEFORE, BEFORE_MINUTES = timedelta(days=45), timedelta(0)  # of the entry that is shown too
-WITHIN = "minutes"  # the interval of bars that are several a session; which, nobody asks
 
 
-def picture_of(journal: Path, row: int) -> bytes | None:
+def picture_of(journal: Path, row: int, *, store: Path | None = None) -> bytes | None:
     """Return a PNG of the trade in a row of a journal; None when matplotlib is not installed.
+
+    The bars are those that its run saw, after what the store has from before it.
 
     Raises
     ------
-    DataError: the row is no trade, or nobody kept the bars of its run.
-    ConfigError: no bar of its time was kept.
+    DataError: there are no bars of its time, or nothing says what its run is.
     """
     if find_spec("matplotlib") is None:
         return None
@@ -36,11 +36,18 @@ def picture_of(journal: Path, row: int) -> bytes | None:
         if found is None or found[0] != row:
             return None
         _, run, trade = found
-        began = book.values("run", run=run)
-    assert isinstance(trade, Trade)
-    first = began[0] if began else None
-    feed = str(first.parameters.get("feed", "")) if isinstance(first, RunRow) else ""
-    return draw(trade, bars_of(seen_rows(journal, run).get(trade.symbol, []), trade.symbol, feed))
+        assert isinstance(trade, Trade)
+        bars = bars_of_run(book, run=run, store=store).get(trade.symbol)
+        feed = read_feed(book, run)
+    if bars is None:
+        raise DataError(f"there are no bars of {trade.symbol} beside {journal} or in the store")
+    return draw(trade, replace(bars, feed=feed))
+
+
+def read_feed(journal: Journal, run: str) -> str:
+    """Return what a run's bars are, in the words of their passport: made-up ones bear a mark."""
+    first = journal.values("run", run=run)[0]
+    return str(first.parameters.get("feed", "")) if isinstance(first, RunRow) else ""
 
 
 def draw(trade: Trade, bars: Bars) -> bytes:
@@ -63,22 +70,3 @@ def draw(trade: Trade, bars: Bars) -> bytes:
         figure.axes[0].set_title(f"{trade.symbol} left by {trade.exit_reason}: {made}")
     png: bytes = figure._repr_png_()  # as a notebook asks for it
     return png
-
-
-def bars_of(rows: list[dict[str, Any]], symbol: str, feed: str) -> Bars:
-    """Return the bars of rows that a run saw."""
-    stamps = [
-        datetime.fromisoformat(row["at"]).astimezone(UTC).replace(tzinfo=None) for row in rows
-    ]
-    sessions = [row["session"] for row in rows]
-    columns: dict[str, Any] = {
-        name: np.array([row[name] for row in rows], dtype=float) for name in NUMBERS
-    }
-    return Bars(
-        symbol,
-        DAILY if len(set(sessions)) == len(sessions) else WITHIN,
-        at=np.array(stamps, dtype="datetime64[ns]"),
-        session=np.array(sessions, dtype="datetime64[D]"),
-        feed=feed,
-        **columns,
-    )

@@ -6,17 +6,17 @@ from __future__ import annotations
 import struct
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from iverson.errors import DataError
-from iverson.market.bars import DAILY
+from iverson.market.bars import Bars
+from iverson.market.calendar import new_york
 from iverson.monitoring.channel import picture_fault
-from iverson.monitoring.journal import Journal
+from iverson.monitoring.record import EquityRow
 from iverson.stages import trade_picture
 from iverson.stages.seen import Seen
-from iverson.stages.trade_picture import WITHIN, bars_of, picture_of
+from iverson.stages.trade_picture import picture_of
 from tests.monitoring.rows import RUN, began, closed
 from tests.stages.heralding import write
 from tests.stages.trading_kit import history
@@ -28,7 +28,9 @@ ENTRY, EXIT = date(2005, 3, 10), date(2005, 3, 15)
 def path(tmp_path: Path) -> Path:
     """A journal whose second row is a trade, and the bars that its run saw."""
     file = tmp_path / "iverson.db"
-    write(file, began(), closed(entry_session=ENTRY, exit_session=EXIT))
+    at = new_york().close_at(ENTRY)
+    mark = EquityRow(at, ENTRY, 10_000.0, 10_000.0, 0.0, 0)
+    write(file, began(), closed(entry_session=ENTRY, exit_session=EXIT), mark)
     seen = Seen(file, RUN)
     bars = history()["AAPL"]
     for day in range(1, 16):
@@ -58,22 +60,22 @@ def test_without_matplotlib_there_is_no_picture(
     assert picture_of(path, 2) is None
 
 
-def test_without_seen_bars_that_is_said(tmp_path: Path) -> None:
+def test_without_bars_that_is_said(tmp_path: Path) -> None:
     file = tmp_path / "iverson.db"
-    with Journal(file) as journal:
-        journal.append(RUN, closed())
+    write(file, began(), closed())
 
-    with pytest.raises(DataError, match="has no bars of 'paper-Dip'"):
-        picture_of(file, 1)
+    with pytest.raises(DataError, match="no bars of AAPL"):
+        picture_of(file, 2, store=tmp_path / "store")
 
 
-def test_bars_within_sessions_are_told_from_daily_ones() -> None:
-    def row(at: str) -> dict[str, Any]:
-        return {"at": f"2026-03-0{at}:00+00:00", "session": f"2026-03-0{at[0]}"} | dict.fromkeys(
-            ("open", "high", "low", "close", "volume", "factor", "dividend"), 1.0
-        )
+def test_bars_before_the_run_come_from_the_store(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture of the first day's trade shows the weeks before it."""
+    drawn: list[Bars] = []
+    monkeypatch.setattr(trade_picture, "draw", lambda _, bars: drawn.append(bars) or b"")
+    picture_of(path, 2)
 
-    daily = bars_of([row("2T21:00"), row("3T21:00")], "AAPL", "iex")
-    minutes = bars_of([row("2T15:31"), row("2T15:32")], "AAPL", "iex")
-
-    assert (daily.interval, minutes.interval) == (DAILY, WITHIN)
+    (bars,) = drawn
+    assert bars.session[0].item() < ENTRY - trade_picture.BEFORE
+    assert bars.session[-1].item() == EXIT
