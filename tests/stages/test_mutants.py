@@ -33,7 +33,7 @@ def sends_before_it_writes(patch: Patch) -> None:
     def intend(store: AlpacaStore, intent: Any, **_: Any) -> bool:
         return intent.name not in store._names
 
-    def place(store: AlpacaStore, intent: Any, then: Callable[[Any], None]) -> None:
+    def place(store: AlpacaStore, intent: Any, then: Callable[[Any], None], **_: Any) -> None:
         def sent() -> Any:
             placed = store.venue.place(intent)
             store.note(intent)
