@@ -121,6 +121,7 @@ class _Unseen:
 
     count = 0
     last = 0  # of them, those of the last run
+    at = 0  # collections of everything so far, when they were counted
 
 
 @contextmanager
@@ -135,7 +136,9 @@ def _seldom_collected() -> Iterator[None]:
     if not usual[0] or usual == _COLLECT:  # switched off, or a run in another thread has done it
         yield
         return
-    if _Unseen.count > _COLLECT[0] or _Unseen.last > _LARGE:
+    if gc.get_stats()[-1]["collections"] > _Unseen.at:  # somebody else has collected
+        _Unseen.count = _Unseen.last = 0
+    elif _Unseen.count > _COLLECT[0] or _Unseen.last > _LARGE:
         gc.collect()
         _Unseen.count = _Unseen.last = 0
     gc.set_threshold(*_COLLECT)
@@ -145,6 +148,7 @@ def _seldom_collected() -> Iterator[None]:
         if not gc.get_freeze_count():
             _Unseen.last = gc.get_count()[0]
             _Unseen.count += _Unseen.last
+            _Unseen.at = gc.get_stats()[-1]["collections"]
             gc.freeze()
             gc.unfreeze()
         gc.set_threshold(*usual)
