@@ -19,6 +19,8 @@ from backtrader.lineiterator import LineIterator
 from iverson.engine.decline import Decline
 from iverson.engine.lines import (
     Cell,
+    CursorSeries,
+    CursorStrategy,
     attach_line,
     attach_series,
     detach_series,
@@ -75,7 +77,13 @@ class Rider:
                 attach_line(indicator, self.cells[group])
             else:
                 attach_series(indicator, self.cells[group])
-        attach_series(self.strategy, self._own_cell)
+        strategy, broker = self.strategy, self.strategy.broker
+        plain = (
+            unchanged(strategy, bt.Strategy, ("getposition", "position"))
+            and isinstance(broker, bt.brokers.BackBroker)
+            and unchanged(broker, bt.brokers.BackBroker, ("getposition",))
+        )
+        attach_series(strategy, self._own_cell, CursorStrategy if plain else CursorSeries)
 
     def detach(self) -> None:
         """Give classes and positions back; the status is stock's after the bars so far."""
@@ -85,7 +93,7 @@ class Rider:
             detach_series(indicator)
         detach_series(self.strategy)
 
-    def turn(self, *, quick: bool) -> Turn:
+    def turn(self, *, quick: bool) -> Turn:  # noqa: C901 (calls cost)
         """Return what to call on each instant, with its date number and the cells that move.
 
         It is what `Strategy._oncepost` does. `quick`: notices are told as they come.
@@ -101,16 +109,18 @@ class Rider:
         waits = self._waits()
         status = 1
 
-        def take_turn(number: float, cells: tuple[Cell, ...]) -> None:  # noqa: PLR0912 (calls cost)
+        def take_turn(number: float, cells: tuple[Cell, ...]) -> None:  # noqa: C901, PLR0912
             nonlocal status
             for cell in cells:
                 cell[0] += 1
-            for indicator in unled:
-                if len(indicator._clock) > len(indicator):
-                    indicator.advance()
+            if unled:
+                for indicator in unled:
+                    if len(indicator._clock) > len(indicator):
+                        indicator.advance()
             note_instant(number)
-            for line in other_lines:
-                line.array.append(_NAN)
+            if other_lines:
+                for line in other_lines:
+                    line.array.append(_NAN)
             own_cell[0] += 1
 
             pending = strategy._orderspending or strategy._tradespending
@@ -121,8 +131,9 @@ class Rider:
                 strategy._minperstatus = status
             if status < 0:
                 strategy.next()
-                for analyzer in analyzers:
-                    analyzer._next()
+                if analyzers:
+                    for analyzer in analyzers:
+                        analyzer._next()
             elif status == 0:
                 strategy.nextstart()
                 for analyzer in analyzers:
