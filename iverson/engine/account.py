@@ -21,6 +21,7 @@ from iverson.engine.lines import CursorData
 from iverson.engine.stocks import Formulas, LeanPosition
 
 Holding = tuple[Any, Any]  # feed, position
+_Priced = tuple[Any, Any, Any, Any]  # position, its scheme's parameters, closes, cell of the bar
 
 
 class _Late:
@@ -32,13 +33,12 @@ class _Late:
     def __get__(self, account: Any, owner: type | None = None) -> Any:
         if account is None:
             return self
-        if account._unvalued is not None:
-            account.appraise()
+        account.appraise()
         return vars(account)[self._name]
 
     def __set__(self, account: Any, number: Any) -> None:
-        if account._unvalued is not None:
-            account.appraise()
+        account.appraise()
+        account._flat_with = None
         vars(account)[self._name] = number
 
 
@@ -48,20 +48,34 @@ class LeanAccount(BackBroker):
     _value, _valuemkt, _valuelever, _valuemktlever = _Late(), _Late(), _Late(), _Late()
     _leverage, _unrealized, _fundval = _Late(), _Late(), _Late()
     _unvalued: float | None = None  # cash at the end of a bar that nobody has asked about yet
+    _sums: tuple[float, float, float, float] | None = None  # of a bar of which the value is known
+    _flat_with: float | None = None  # cash when last valued without any position
+    _open: list[_Priced] | None = None  # open positions, until one changes
 
     def init(self) -> None:
         """Start over with empty books; called by Backtrader before a run."""
-        self._unvalued = None
+        self._unvalued = self._sums = None
         super().init()
         self.cash: Any
-        self.positions: dict[Any, Any] = collections.defaultdict(LeanPosition)
+        self.positions: dict[Any, Any] = collections.defaultdict(self._new_position)
         self.executed_on: list[Any] = []  # feeds whose positions changed in this bar
         self.is_late = False  # all open positions follow their feeds
         self._instants: array[float] | None = None  # the strategy's, where being late is safe
-        self._flat_with: float | None = None  # cash when last valued without any position
+        self._flat_with = None
+        self._open = None
         self._formulas = Formulas()
         self._sound: dict[Any, bool] = {}
         self._all_sound = True
+
+    def _new_position(self) -> LeanPosition:
+        position = LeanPosition()
+        position.account = self
+        return position
+
+    def position_moves(self) -> None:
+        """Value the bar as it ended, before a position is changed by hand."""
+        self.appraise()
+        self._open = None
 
     # -- late ------------------------------------------------------------------------------------
 
@@ -79,10 +93,11 @@ class LeanAccount(BackBroker):
         self._instants = None
 
     def appraise(self) -> None:
-        """Value the last bar, if nobody has asked for it yet."""
+        """Work out all numbers of the last bar, as far as nobody has asked for them yet."""
         if self._unvalued is not None:
-            cash, self._unvalued = self._unvalued, None
-            self._sum_stocks(cash)
+            self._sum_stocks(self._unvalued)
+        if self._sums is not None:
+            self._sum_up(*self._sums)
 
     @property
     def may_be_late(self) -> bool:
@@ -90,26 +105,17 @@ class LeanAccount(BackBroker):
         params = self.p
         return self._instants is not None and params.shortcash and params.filler is None
 
-    def _stays_late(self) -> bool:
-        """Whether nothing has happened to what made lateness possible."""
-        params = self.p
-        return bool(
-            len(self._sound) == len(self.positions)
-            and not self._cash_addition
-            and params.shortcash
-            and params.filler is None
-        )
-
     def value_late(self) -> None:
         """Leave the end of this bar to whoever asks first."""
         if not self.is_late:
             for data, held in self._holdings():
                 held.follow(data, self._instants)
-            self.is_late = True
+            self.is_late, self._open = True, None
         for data in self.executed_on:
             held = self.positions[data]
             if held.size:
                 held.follow(data, self._instants)
+            self._open = None
         self._unvalued = self.cash
 
     def _settle_positions(self) -> None:
@@ -169,7 +175,7 @@ class LeanAccount(BackBroker):
         if datas is not None or mkt or lever:
             return super().get_value(datas=datas, mkt=mkt, lever=lever)
         if self._unvalued is not None:
-            self.appraise()
+            self._sum_stocks(self._unvalued)
         return self.__dict__["_value"]
 
     getvalue = get_value
@@ -199,37 +205,38 @@ class LeanAccount(BackBroker):
     def _value_stocks(self) -> None:
         """Mark the positions and value the account when all schemes are simple."""
         self._unvalued = None
-        self.is_late = False
+        self.is_late, self._open = False, None
         for data, held in self._holdings():
             held.mark(data, data.close[0])
         self._add_cash()
         self._sum_stocks(self.cash)
 
     def _sum_stocks(self, cash: float) -> None:
+        self._unvalued = None
+        held_open = self._open
+        if held_open is None:
+            schemes = self.comminfo
+            held_open = self._open = [
+                (held, schemes.get(data._name, schemes[None]).p, *_closes(data))
+                for data, held in self._holdings()
+            ]
+        if not held_open and cash == self._flat_with:
+            return  # as when it was valued last
         gross = net = unrealized = 0.0
-        flat = True
-        schemes = self.comminfo
-        usual = schemes[None]
-        for data, held in self.positions.items():
-            size = held.size
-            if not size:
-                continue
-            flat = False
-            scheme = schemes.get(data._name, usual).p
-            close = data.close[0]
+        for held, params, closes, cell in held_open:
+            size, close = held.size, closes[cell[0]]
             value = size * close
-            gain = size * (close - held.price) * scheme.mult
+            gain = size * (close - held.price) * params.mult
             gross += value
             unrealized += gain
             if value > 0:
-                net += (value - gain) / scheme.leverage
+                net += (value - gain) / params.leverage
                 net += gain
             else:
                 net += value
-        if flat and cash == self._flat_with:
-            return  # as when it was valued last
-        self._sum_up(cash, gross, net, unrealized)
-        self._flat_with = cash if flat else None
+        self.__dict__["_value"] = cash + net
+        self._sums = cash, gross, net, unrealized
+        self._flat_with = None if held_open else cash
 
     def _add_cash(self) -> None:
         while self._cash_addition:
@@ -239,6 +246,7 @@ class LeanAccount(BackBroker):
             self._flat_with = None
 
     def _sum_up(self, cash: float, gross: float, net: float, unrealized: float) -> None:
+        self._sums = None
         own = self.__dict__
         own["_value"] = value = cash + net
         own["_fundval"] = value / self._fundshares
@@ -247,6 +255,13 @@ class LeanAccount(BackBroker):
         own["_valuemktlever"] = gross
         own["_leverage"] = gross / (net or 1.0)
         own["_unrealized"] = unrealized
+
+
+def _closes(data: Any) -> tuple[Any, Any]:
+    """Return a feed's closes and the cell that says which is the last; outside the loop, one."""
+    if isinstance(data, CursorData):
+        return data.close.array, data._cursor
+    return (data.close[0],), (0,)
 
 
 def _has_finite_prices(data: Any) -> bool:

@@ -9,10 +9,10 @@ so that sums and fills come out the same to the last bit.
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
 import backtrader as bt
-import numpy as np
 
 from iverson.engine.account import LeanAccount
 from iverson.engine.lines import CursorData
@@ -21,8 +21,8 @@ from iverson.engine.stocks import execute_stock, execute_trial
 
 _BUY, _MARKET = bt.Order.Buy, bt.Order.Market
 _LIMIT, _STOP = bt.Order.Limit, bt.Order.Stop
-_WAITING = (_LIMIT, _STOP)
-_ACCEPTED, _COMPLETED = bt.Order.Accepted, bt.Order.Completed
+_WAITING, _PLAIN = (_LIMIT, _STOP), (_MARKET, _LIMIT, _STOP)
+_SUBMITTED, _ACCEPTED, _COMPLETED = bt.Order.Submitted, bt.Order.Accepted, bt.Order.Completed
 
 
 class LeanBroker(LeanOrders, LeanAccount):
@@ -31,13 +31,22 @@ class LeanBroker(LeanOrders, LeanAccount):
     def init(self) -> None:
         """Start over with empty books; called by Backtrader before a run."""
         super().init()
-        self._reach = _Reach()
+        self._pchildren: dict[int, Any] = collections.defaultdict(_Family)
+        self._bars = _Bars()
 
     def next(self) -> None:
         """Take a bar: what stock's `next` does, for what is pending and what is open."""
-        late = self.is_late and self._stays_late()
-        if late and not (self.pending or self.submitted or self._toactivate):
-            self._unvalued = self.cash
+        params = self.p
+        late = (  # nothing has happened to what made lateness possible
+            self.is_late
+            and len(self._sound) == len(self.positions)
+            and not self._cash_addition
+            and params.shortcash
+            and params.filler is None
+        )
+        if late and not (self.submitted or self._toactivate) and self._none_reached():
+            stays = self._open == [] and self.cash == self._flat_with
+            self._unvalued = None if stays else self.cash
             return
         if self._userhist or self._fundhist:
             super().next()
@@ -46,7 +55,7 @@ class LeanBroker(LeanOrders, LeanAccount):
         self.executed_on.clear()
         while self._toactivate:
             self._toactivate.popleft().activate()
-        if self.submitted and self.p.checksubmit:
+        if self.submitted and params.checksubmit:
             self.check_submitted()
         simple = late or (self._is_simple() and self._is_sound())
         if len(self._sound) != len(self.positions):  # the first look at a feed
@@ -86,36 +95,67 @@ class LeanBroker(LeanOrders, LeanAccount):
 
     def submit(self, order: Any, check: bool = True) -> Any:
         """Send an order, or keep it until its children have come."""
-        if order.parent is not None or not order.transmit or order.ref in self._pchildren:
-            return super().submit(order, check=check)
-        self._pchildren[order.ref].append(order)
-        return self.transmit(order, check=check)
+        parent = order.parent
+        if parent is not None and parent.ref not in self._pchildren:
+            order.reject()
+            self.notify(order)
+            return order
+        family = self._pchildren[order.ref if parent is None else parent.ref]
+        family.append(order)
+        if order.transmit:
+            for one in family:
+                self.transmit(one, check)
+        return order
+
+    def transmit(self, order: Any, check: bool = True) -> Any:
+        """Take an order to be checked on the next bar, or let it in at once."""
+        if check and self.p.checksubmit:
+            order.status, order.plen = _SUBMITTED, len(order.data)
+            self.submitted.append(order)
+            self.orders.append(order)
+            self.notifs.append(order.clone())
+        else:
+            self.submit_accept(order)
+        return order
 
     def submit_accept(self, order: Any) -> None:
         """Let an order in."""
         order.pannotated = None
-        order.status, order.broker, order.plen = _ACCEPTED, None, len(order.data)
+        order.status, order.plen = _ACCEPTED, len(order.data)
+        # a buyer's limit and a seller's stop wait for a fall, the others for a rise
+        order._falls = (order.exectype == _LIMIT) == (order.ordtype == _BUY)
         self.pending.append(order)
-        self.notify(order)
+        self.notifs.append(order.clone())
 
     def check_submitted(self) -> None:
         """Let in the orders that a trial run of them all leaves cash for."""
-        plain = self._is_simple() and all(o.data._compensate is None for o in self.submitted)
-        if not plain:
+        submitted = self.submitted
+        simple = self._is_simple()
+        for order in submitted:
+            simple = simple and order.data._compensate is None
+        if not simple:
             super().check_submitted()
             return
-        cash = self.cash
+        cash, schemes, families = self.cash, self.comminfo, self._pchildren
+        at_open = self.p.coo
+        usual = schemes[None]
         trial: dict[Any, Any] = {}  # size and price of positions so far, by feed
-        while self.submitted:
-            order = self.submitted.popleft()
-            if self._take_children(order) is None:
+        while submitted:
+            order = submitted.popleft()
+            parent, data = order.parent, order.data
+            if parent is not None and parent.ref not in families:
+                order.reject()
+                self.notify(order)
                 continue
-            data = order.data
-            if data not in trial:
+            held = trial.get(data)
+            if held is None:
                 position = self.positions[data]
-                trial[data] = (position.size, position.price)
-            scheme = self.getcommissioninfo(data)
-            cash, trial[data] = execute_trial(self, order, scheme, cash, trial[data])
+                held = position.size, position.price
+            price = order.created.price
+            if at_open and order.exectype == _MARKET:
+                price = data.open[0]
+            scheme = schemes.get(data._name, usual)
+            cash, trial[data] = execute_trial(order, price, scheme, cash, held)
             if cash >= 0.0:
                 self.submit_accept(order)
                 continue
@@ -126,67 +166,95 @@ class LeanBroker(LeanOrders, LeanAccount):
 
     def _ococheck(self, order: Any) -> None:
         """Cancel the others of an order's set, if there are any."""
-        leader = self._ocos.get(self._ocos[order.ref])
-        if len(self._ocol.get(leader, ())) > 1:
+        ocos, sets = self._ocos, self._ocol
+        leader = ocos.get(ocos[order.ref])
+        if len(sets.get(leader, ())) > 1:
             super()._ococheck(order)
         else:
-            self._ocol.pop(leader, None)
+            sets.pop(leader, None)
+
+    def _none_reached(self) -> bool:
+        """Whether nothing happens to any pending order: the bars do not get to their prices."""
+        bars = self._bars
+        for order in self.pending:
+            bar = bars[order.data]
+            if bar is None or order.exectype not in _WAITING:
+                return False
+            opens, highs, lows, numbers, cursor = bar
+            at = cursor[0]
+            if order.valid and numbers[at] > order.valid:
+                return False
+            if order._active:
+                wanted = order.created.price
+                if order._falls:
+                    if lows[at] <= wanted or opens[at] <= wanted:
+                        return False
+                elif highs[at] >= wanted or opens[at] >= wanted:
+                    return False
+        return True
 
     def _match_pending(self) -> None:
-        pending, reach = self.pending, self._reach
+        """Go through the pending orders once, in their order; who stays pending keeps its place."""
+        pending, bars = self.pending, self._bars
         pending.append(None)
         while (order := pending.popleft()) is not None:
-            if order.valid and order.exectype != _MARKET and order.expire():
+            kind = order.exectype
+            if order.valid and kind != _MARKET and order.expire():
                 self.notify(order)
                 self._ococheck(order)
                 self._bracketize(order, cancel=True)
                 continue
-            if not order._active:
-                pending.append(order)
-                continue
-            kind, bar = order.exectype, reach[order.data]
-            if bar is not None and kind in _WAITING:
-                # a buyer's limit and a seller's stop wait for a fall, the others for a rise
-                lows, highs, cursor = bar
-                wanted = order.created.price
-                if (
-                    lows[cursor[0]] > wanted
-                    if (kind == _LIMIT) == (order.ordtype == _BUY)
-                    else highs[cursor[0]] < wanted
-                ):
-                    pending.append(order)
-                    continue
-            self._try_exec(order)
+            if order._active:
+                bar = bars[order.data]
+                if bar is None or kind not in _PLAIN:
+                    self._try_exec(order)
+                else:
+                    self._match(order, kind, bar)
             if order.status < _COMPLETED:
                 pending.append(order)
             elif order.status == _COMPLETED:
-                self._bracketize(order)
+                if order.parent is not None:
+                    self._bracketize(order)
+                    continue
+                children = self._pchildren[order.ref]
+                del children[0]  # the order itself
+                if children:
+                    self._toactivate.extend(children)
 
-    def _try_exec(self, order: Any) -> None:
-        """Match an order against the bar; what a limit or a stop needs is looked at first."""
-        data, kind = order.data, order.exectype
-        if kind not in (_MARKET, _LIMIT, _STOP) or not isinstance(data, CursorData):
-            super()._try_exec(order)
-            return
-        # in the lean loop a feed's ticks are its bar, so stock's search for ticks is left out
-        params, opened = self.p, data.open[0]
+    def _match(self, order: Any, kind: int, bar: Any) -> None:
+        """Match an order against its feed's bar.
+
+        In the lean loop a feed's ticks are its bar, so that stock's search for them is left out.
+        """
+        opens, highs, lows, numbers, cursor = bar
+        at, params = cursor[0], self.p
+        opened = opens[at]
         if kind == _MARKET:
             if params.slip_perc or params.slip_fixed or params.coc or params.coo:
-                self._try_exec_market(order, opened, data.high[0], data.low[0])
-            elif data.datetime[0] > order.created.dt:
-                self._execute(order, ago=0, price=opened)
+                self._try_exec_market(order, opened, highs[at], lows[at])
+            elif numbers[at] > order.created.dt:
+                self._execute(order, 0, opened)
             return
         wanted = order.created.price
-        falling = (kind == _LIMIT) == (order.ordtype == _BUY)
-        jumped = opened <= wanted if falling else opened >= wanted
-        if not (jumped or (data.low[0] <= wanted if falling else data.high[0] >= wanted)):
+        jumped = opened <= wanted if order._falls else opened >= wanted
+        if not (jumped or (lows[at] <= wanted if order._falls else highs[at] >= wanted)):
             return
-        if not (params.slip_perc or params.slip_fixed):
-            self._execute(order, ago=0, price=opened if jumped else wanted)
-        elif kind == _LIMIT:
-            self._try_exec_limit(order, opened, data.high[0], data.low[0], wanted)
+        if params.slip_perc or params.slip_fixed:
+            self._try_exec(order)
         else:
-            self._try_exec_stop(order, opened, data.high[0], data.low[0], wanted, data.close[0])
+            self._execute(order, 0, opened if jumped else wanted)
+
+    def _try_exec(self, order: Any) -> None:
+        """Match an order that may slip, by stock's rules, against the bar itself."""
+        data, kind = order.data, order.exectype
+        if kind not in (_LIMIT, _STOP) or not isinstance(data, CursorData):
+            super()._try_exec(order)
+            return
+        bar = data.open[0], data.high[0], data.low[0], order.created.price
+        if kind == _LIMIT:
+            self._try_exec_limit(order, *bar)
+        else:
+            self._try_exec_stop(order, *bar, data.close[0])
 
     def _execute(  # noqa: PLR0917 (stock's arguments, in stock's order)
         self,
@@ -210,22 +278,29 @@ class LeanBroker(LeanOrders, LeanAccount):
         ):
             return super()._execute(order, ago, price, cash, position, dtcoc)
         if price is not None:
-            execute_stock(self, order, scheme, ago=ago, price=price, dtcoc=dtcoc)
+            execute_stock(self, order, scheme, ago, price, dtcoc)
         return None
 
 
-class _Reach(dict[Any, Any]):
-    """How far a feed's bars reach: lows, highs and the cell that counts them.
+class _Family(list[Any]):
+    """An order and its children; a deque, as in stock, takes 0.8 kB for the one that most have."""
 
-    None where that is not known before, outside the lean loop, or where it does not say all,
-    because a bar opens beyond its own low or high.
+    __slots__ = ()
+
+    def popleft(self) -> Any:
+        """Take the first out."""
+        return self.pop(0)
+
+
+class _Bars(dict[Any, Any]):
+    """A feed's opens, highs, lows and date numbers, and the cell that counts them.
+
+    None where they are not known before, outside the lean loop.
     """
 
     def __missing__(self, data: Any) -> Any:
         if not isinstance(data, CursorData):
             return None  # it may become one
-        opens, highs, lows = (np.array(x.array) for x in (data.open, data.high, data.low))
-        within = len(opens) and bool(((lows <= opens) & (opens <= highs)).all())
-        found = (data.low.array, data.high.array, data._cursor) if within else None
-        self[data] = found
+        lines = data.open, data.high, data.low, data.lines.datetime
+        found = self[data] = (*(line.array for line in lines), data._cursor)
         return found

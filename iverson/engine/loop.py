@@ -101,9 +101,9 @@ class LeanLoop:
         cerebro = self.cerebro
         strategies = [rider.strategy for rider in self.riders]
         broker = cerebro._broker
-        broker_next, get_notification = broker.next, broker.get_notification
-        plain = unchanged(broker, bt.brokers.BackBroker, ("get_notification",))
-        notices = broker.notifs if plain else (True,)
+        broker_next, next_notice, notices = broker.next, broker.get_notification, (True,)
+        if unchanged(broker, bt.brokers.BackBroker, ("get_notification",)):
+            next_notice, notices = broker.notifs.popleft, broker.notifs
         quick = cerebro.p.quicknotify
         takers = {
             id(one) for one in strategies if not quick and unchanged(one, bt.Strategy, _OF_NOTICES)
@@ -127,13 +127,12 @@ class LeanLoop:
                         return
 
             broker_next()
-            if notices:
-                while (order := get_notification()) is not None:
-                    owner = order.owner if order.owner is not None else strategies[0]
-                    if id(owner) in takers:
-                        take(owner, order)
-                    else:
-                        owner._addnotification(order, quicknotify=quick)
+            while notices and (order := next_notice()) is not None:
+                owner = order.owner if order.owner is not None else strategies[0]
+                if id(owner) in takers:
+                    take(owner, order)
+                else:
+                    owner._addnotification(order, quicknotify=quick)
             if cerebro._event_stop:
                 return
             if timers:

@@ -11,7 +11,7 @@ orders here are subclasses with the same attributes and values; whatever is out 
 from __future__ import annotations
 
 import datetime as dt
-from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import backtrader as bt
@@ -21,25 +21,53 @@ from backtrader.utils import AutoOrderedDict
 _ORDINARY = (
     *(None, bt.Order.Market, bt.Order.Close, bt.Order.Limit, bt.Order.Stop, bt.Order.StopLimit),
 )
-_OFTEN_READ = ("owner", "data", "valid", "parent", "tradeid", "transmit")
+_MARKET, _BUY = bt.Order.Market, bt.Order.Buy
+_new = object.__new__
+_INSTANTS = (dt.date, dt.timedelta)
 _DAY_END = dt.time(23, 59, 59, 9999)  # as written in backtrader.order
 
 
 class LeanOrderData(OrderData):
-    """What was asked for, or done; as stock's, but what it starts with stands on the class."""
+    """What was done of an order; as stock's, but what it starts with stands on the class.
+
+    Executions are in a list: a deque, as in stock, takes 0.8 kB for the one that most orders have.
+    """
 
     dt: float | None = None
     size = remsize = psize = pprice = p1 = p2 = 0
     price = pricelimit = pclose = value = comm = pnl = 0.0
-    trailamount = trailpercent = _plimit = 0.0
+    trailamount: float | None = 0.0
+    trailpercent: float | None = 0.0
+    _plimit: float | None = 0.0
     margin: float | None = None
+    _of: Any = None  # what this is a copy of: fills to come are the copy's as well
 
     def __getattr__(self, name: str) -> Any:
         if name != "exbits":
             raise AttributeError(name)
-        bits: deque[Any] = deque()  # of what was asked for there never are any
+        bits: list[Any] = [] if self._of is None else self._of.exbits
         self.exbits = bits
         return bits
+
+    def addbit(self, bit: Any) -> None:
+        """Add up what was done."""
+        if self.size:
+            super().addbit(bit)
+            return
+        self.exbits.append(bit)
+        own, size = self.__dict__, bit.size
+        own["remsize"] -= size
+        own["dt"] = bit.dt
+        own["size"] = size
+        own["price"] = (0.0 + size * bit.price) / size
+        own["value"], own["comm"], own["pnl"] = 0.0 + bit.value, 0.0 + bit.comm, 0.0 + bit.pnl
+        own["psize"], own["pprice"] = bit.psize, bit.pprice
+
+
+class LeanRequest(LeanOrderData):
+    """What was asked for."""
+
+    trailamount = trailpercent = _plimit = None
 
 
 class LeanOrder:
@@ -51,21 +79,25 @@ class LeanOrder:
 
     broker: Any = None
     comminfo: Any = None
+    tradeid: Any = 0
+    transmit: Any = True
     triggered: bool = False
     position: int = 0
+    status: int = bt.Order.Created
+    _plimit: float | None = None
     _limitoffset: float = 0.0
     _dteos: float | None = None
     _told: Any = None  # what was done, as the last notification told it
 
     data: Any
+    created: Any
     executed: Any
-    _made: float
 
     @property
     def dteos(self) -> float:
         """dt.date number of the end of the session in which the order was made."""
         if self._dteos is None:
-            made: dt.datetime = self.data.num2date(self._made)
+            made: dt.datetime = self.data.num2date(self.created.dt)
             end = self.data.p.sessionend
             closing = made.replace(
                 hour=end.hour, minute=end.minute, second=end.second, microsecond=end.microsecond
@@ -82,19 +114,19 @@ class LeanOrder:
     def clone(self) -> Any:
         """Return a copy for a notification, its fills marked as told."""
         executed, told = self.executed, self._told
-        if told is None or executed.exbits or not _same(told, executed):
-            executed.p1, executed.p2 = executed.p2, len(executed.exbits)
-            told = self._told = object.__new__(executed.__class__)
-            told.__dict__ = executed.__dict__.copy()
-        copied = object.__new__(self.__class__)
-        own = copied.__dict__ = self.__dict__.copy()
+        done = executed.__dict__
+        filled = "exbits" in done
+        if filled or told is None or told.remsize != done["remsize"] or told.dt != executed.dt:
+            if filled:
+                executed.p1, executed.p2 = executed.p2, len(executed.exbits)
+            told = self._told = _new(executed.__class__)
+            copied = told.__dict__ = done.copy()
+            if not filled:
+                copied["_of"] = executed
+        clone = _new(self.__class__)
+        own = clone.__dict__ = self.__dict__.copy()
         own["executed"] = told
-        return copied
-
-
-def _same(told: Any, executed: Any) -> bool:
-    """Whether nothing happened to an unfilled order since it was told of."""
-    return told.remsize == executed.remsize and told.dt == executed.dt and not told.exbits
+        return clone
 
 
 class LeanBuyOrder(LeanOrder, bt.order.BuyOrder):
@@ -105,50 +137,71 @@ class LeanSellOrder(LeanOrder, bt.order.SellOrder):
     """A sell order."""
 
 
-def make_order(cls: Any, given: dict[str, Any]) -> Any:
-    """Return `cls(**given)` without the machinery, or None when only stock's constructor will do.
+def make_order(  # noqa: PLR0917 (quicker than by name)
+    cls: Any, owner: Any, data: Any, size: Any, price: Any, limit: Any, kind: Any, more: Any
+) -> Any:
+    """Return the order that stock's machinery would make of the same parameters.
 
-    `given` has a value for each parameter of `bt.Order` and becomes the order's own.
+    `more` are the values of those parameters of `bt.Order` that differ from their defaults.
     """
-    exectype, valid, data = given["exectype"], given["valid"], given["data"]
-    if exectype not in _ORDINARY or not (
-        valid is None or isinstance(valid, dt.date | dt.timedelta)
-    ):
-        return None
-    # what stock's metaclass does: parameters in their own object, found as attributes as well
-    params = object.__new__(cls.params)
-    params.__dict__ = given
-    order = object.__new__(cls)
-    own = order.__dict__ = {name: given[name] for name in _OFTEN_READ}
-    own["params"] = own["p"] = params
+    params = _new(cls.params)
+    asked = params.__dict__ = dict(owner=owner, data=data, size=size, **more)
+    if price is not None:
+        asked["price"] = price
+    if limit is not None:
+        asked["pricelimit"] = limit
+    if kind is None:
+        kind = _MARKET
+    else:
+        asked["exectype"] = kind
+    if cls.ordtype != _BUY:
+        size = -size
+    close, made = data.close[0], data.datetime[0]
+    wanted = close if not price and not limit else price
 
-    # what stock's constructor does, in its order
-    own["ref"] = next(OrderBase.refbasis)
-    own["info"] = AutoOrderedDict()
-    own["_active"] = given["parent"] is None
-    own["status"] = bt.Order.Created
-    limit = own["_plimit"] = given["pricelimit"]
-    own["exectype"] = bt.Order.Market if exectype is None else exectype
-    size = own["size"] = given["size"] if cls.ordtype == bt.Order.Buy else -given["size"]
-    close, price = data.close[0], given["price"]
-    own["_made"] = made = data.datetime[0]
-    price = close if not price and not limit else price
-    asked = own["created"] = object.__new__(LeanOrderData)
-    asked.__dict__ = dict(
+    request = _new(LeanRequest)
+    request.__dict__ = dict(
         dt=made,
         size=size,
-        price=limit if limit and not price else price,
-        pricelimit=limit or price,
-        _plimit=limit,
+        price=limit if limit and not wanted else wanted,
+        pricelimit=limit or wanted,
         pclose=close,
-        trailamount=given["trailamount"],
-        trailpercent=given["trailpercent"],
     )
-    done = own["executed"] = object.__new__(LeanOrderData)
-    done.__dict__ = dict(exbits=deque(), remsize=size)
-    if valid is not None:
-        own["valid"] = data.date2num(_last_instant(valid, data))
+    done = _new(LeanOrderData)
+    done.__dict__ = {"remsize": size}
+    order = _new(cls)
+    own = order.__dict__ = dict(
+        owner=owner,
+        data=data,
+        params=params,
+        p=params,
+        ref=next(OrderBase.refbasis),
+        info=AutoOrderedDict(),
+        exectype=kind,
+        size=size,
+        created=request,
+        executed=done,
+        valid=None,
+        parent=None,
+        _active=True,
+    )
+    if limit is not None:
+        own["_plimit"] = request.__dict__["_plimit"] = limit
+    if more:
+        _set_more(order, more)
     return order
+
+
+def _set_more(order: Any, more: dict[str, Any]) -> None:
+    own, asked = order.__dict__, order.created.__dict__
+    own.update(more)
+    if "parent" in more:
+        own["_active"] = False
+    if "valid" in more:
+        own["valid"] = order.data.date2num(_last_instant(more["valid"], order.data))
+    for name in ("trailamount", "trailpercent"):
+        if name in more:
+            asked[name] = more[name]
 
 
 def _last_instant(valid: Any, data: Any) -> Any:
@@ -159,26 +212,11 @@ def _last_instant(valid: Any, data: Any) -> Any:
     return data.datetime.datetime() + valid
 
 
-class LeanOrders:
-    """A mixin for brokers in the way of `BackBroker`: orders are made by `make_order`.
+def _sender(cls: Any, stock: Any) -> Callable[..., Any]:
+    """Return a broker's `buy` or `sell`, with stock's arguments in stock's order."""
 
-    `class MyBroker(LeanOrders, BackBroker)` sends the same orders to its own `submit`.
-    """
-
-    _ocoize: Any
-    submit: Any
-
-    def buy(self, *args: Any, **kwargs: Any) -> Any:
-        """Make and submit a buy order; arguments as `BackBroker.buy`."""
-        return self._send(LeanBuyOrder, *args, **kwargs)
-
-    def sell(self, *args: Any, **kwargs: Any) -> Any:
-        """Make and submit a sell order; arguments as `BackBroker.sell`."""
-        return self._send(LeanSellOrder, *args, **kwargs)
-
-    def _send(  # noqa: PLR0917 (stock's arguments, in stock's order)
-        self,
-        cls: Any,
+    def send(  # noqa: PLR0917
+        self: Any,
         owner: Any,
         data: Any,
         size: Any,
@@ -196,28 +234,47 @@ class LeanOrders:
         _checksubmit: Any = True,
         **info: Any,
     ) -> Any:
-        given = dict(
-            owner=owner,
-            data=data,
-            size=size,
-            price=price,
-            pricelimit=plimit,
-            exectype=exectype,
-            valid=valid,
-            tradeid=tradeid,
-            trailamount=trailamount,
-            trailpercent=trailpercent,
-            parent=parent,
-            transmit=transmit,
-            histnotify=histnotify,
-            oco=None,  # stock's brokers keep it to themselves
-            simulated=False,
-        )
-        order = make_order(cls, given)
-        if order is None:
-            stock = bt.order.BuyOrder if cls is LeanBuyOrder else bt.order.SellOrder
-            order = stock(**given)
+        """Make and submit an order; arguments as `BackBroker.buy`."""
+        more = {}
+        if valid is not None:
+            more["valid"] = valid
+        if parent is not None:
+            more["parent"] = parent
+        if transmit is not True:
+            more["transmit"] = transmit
+        if tradeid != 0:
+            more["tradeid"] = tradeid
+        if histnotify is not False:
+            more["histnotify"] = histnotify
+        if trailamount is not None:
+            more["trailamount"] = trailamount
+        if trailpercent is not None:
+            more["trailpercent"] = trailpercent
+        if exectype in _ORDINARY and (valid is None or isinstance(valid, _INSTANTS)):
+            order = make_order(cls, owner, data, size, price, plimit, exectype, more)
+        else:
+            order = stock(
+                owner=owner, data=data, size=size, price=price, pricelimit=plimit,
+                exectype=exectype, **more,
+            )  # fmt: skip
         if info:
             order.addinfo(**info)
-        self._ocoize(order, oco)
-        return self.submit(order, check=_checksubmit)
+        if oco is None:
+            ref = order.ref
+            self._ocos[ref] = ref
+            self._ocol[ref].append(ref)
+        else:
+            self._ocoize(order, oco)
+        return self.submit(order, _checksubmit)
+
+    return send
+
+
+class LeanOrders:
+    """A mixin for brokers in the way of `BackBroker`: orders are made by `make_order`.
+
+    `class MyBroker(LeanOrders, BackBroker)` sends the same orders to its own `submit`.
+    """
+
+    buy = _sender(LeanBuyOrder, bt.order.BuyOrder)
+    sell = _sender(LeanSellOrder, bt.order.SellOrder)

@@ -17,6 +17,8 @@ from backtrader.comminfo import CommInfoBase
 from backtrader.order import OrderExecutionBit
 from backtrader.position import Position
 
+_BY_VALUE = CommInfoBase.COMM_PERC
+_PARTIAL, _COMPLETED = bt.Order.Partial, bt.Order.Completed
 _FORMULAS = (  # of a commission scheme, that the inlined arithmetic stands for
     *("getcommission", "_getcommission", "confirmexec", "margin", "stocklike"),
     *("getvaluesize", "profitandloss", "cashadjust", "get_leverage"),
@@ -38,9 +40,29 @@ class LeanPosition(Position):
     _feed: Any = None  # whose bar came after what was told last
     _number: float
     _instants: Any = None  # those of the strategy so far, while the position follows
+    account: Any = None  # what lists the open positions
 
     def __bool__(self) -> bool:
-        return bool(self.size != 0)
+        return True if self.size else False  # noqa: SIM210 (quicker)
+
+    def fix(self, size: Any, price: Any) -> Any:
+        """Set size and price; True if the size was the same."""
+        self._say()
+        return super().fix(size, price)
+
+    def set(self, size: Any, price: Any) -> Any:
+        """Set size and price, and what that opens and closes."""
+        self._say()
+        return super().set(size, price)
+
+    def update(self, size: Any, price: Any, dt: dt.datetime | None = None) -> Any:
+        """Add to the position."""
+        self._say()
+        return super().update(size, price, dt)
+
+    def _say(self) -> None:
+        if self.account is not None:
+            self.account.position_moves()
 
     def follow(self, feed: Any, instants: Any) -> None:
         """Take the feed's current bar for the last one, until further notice."""
@@ -65,7 +87,8 @@ class LeanPosition(Position):
 
     @adjbase.setter
     def adjbase(self, price: float | None) -> None:
-        self.settle()
+        if self._instants is not None:
+            self.settle()
         self._base = price
 
     @property
@@ -85,7 +108,8 @@ class LeanPosition(Position):
 
     def move(self, to: tuple[Any, Any, Any, Any], feed: Any) -> None:
         """Take over size, price, opened and closed from an execution on the feed's bar."""
-        self.settle()
+        if self._instants is not None:
+            self.settle()
         self._feed, self._number = feed, feed.datetime[0]
         self.price_orig = self.price
         self.size, self.price, self.upopened, self.upclosed = to
@@ -96,55 +120,57 @@ class LeanPosition(Position):
         self._base, self._feed, self._number = close, feed, feed.datetime[0]
 
 
-def execute_trial(broker: Any, order: Any, scheme: Any, cash: Any, held: Any) -> Any:
+def execute_trial(order: Any, price: Any, scheme: Any, cash: Any, held: Any) -> Any:
     """Return the cash that would be left, and size and price of the position.
 
     `held` is the size and the price before.
     """
-    price = order.created.price
-    if broker.p.coo and order.exectype == bt.Order.Market:
-        price = order.data.open[0]
+    params = scheme.p
+    rate, by_value = params.commission, scheme._commtype == _BY_VALUE
     before, entry = held
     size, average, opened, closed = updated(before, entry, order.executed.remsize, price)
     if closed:
         value = -closed * price
-        cash += value / scheme.p.leverage if value > 0 else value
-        cash -= _commission(scheme, closed, price)
+        cash += value / params.leverage if value > 0 else value
+        cash -= abs(closed) * rate * price if by_value else abs(closed) * rate
     if opened:
         value = opened * price
-        cash -= value / scheme.p.leverage if value > 0 else value
-        cash -= _commission(scheme, opened, price)
+        cash -= value / params.leverage if value > 0 else value
+        cash -= abs(opened) * rate * price if by_value else abs(opened) * rate
     return cash, (size, average)
 
 
-def execute_stock(
-    broker: Any, order: Any, scheme: Any, *, ago: Any, price: Any, dtcoc: Any
+def execute_stock(  # noqa: PLR0917 (quicker than by name)
+    broker: Any, order: Any, scheme: Any, ago: Any, price: Any, dtcoc: Any
 ) -> None:
     """Fill an order in full; refuse what would open more than the cash pays for."""
-    data = order.data
+    data, params = order.data, scheme.p
     position = broker.positions[data]
-    size, entry, before = order.executed.remsize, position.price, position.size
-    moved = after, average, opened, closed = updated(before, entry, size, price)
-    pnl = -closed * (price - entry) * scheme.p.mult
+    size, entry = order.executed.remsize, position.price
+    moved = after, average, opened, closed = updated(position.size, entry, size, price)
+    pnl = -closed * (price - entry) * params.mult
     closed_value = closed_fee = opened_value = opened_fee = 0.0
     cash = broker.cash
+    rate, by_value = params.commission, scheme._commtype == _BY_VALUE
     if closed:
         closed_value = -closed * entry
-        value = closed_value / scheme.p.leverage if closed_value > 0 else closed_value
+        value = closed_value / params.leverage if closed_value > 0 else closed_value
         cash += value + pnl
-        closed_fee = _commission(scheme, closed, price)
+        closed_fee = abs(closed) * rate * price if by_value else abs(closed) * rate
         cash -= closed_fee
         broker.cash = cash
     wanted = opened
     if opened:
         opened_value = opened * price
-        cash -= opened_value / scheme.p.leverage if opened_value > 0 else opened_value
-        opened_fee = _commission(scheme, opened, price)
+        cash -= opened_value / params.leverage if opened_value > 0 else opened_value
+        opened_fee = abs(opened) * rate * price if by_value else abs(opened) * rate
         cash -= opened_fee
         if cash < 0.0:
             opened, opened_value, opened_fee = 0, 0.0, 0.0
         else:
-            position.adjbase = price
+            if position._instants is not None:
+                position.settle()
+            position._base = price
             broker.cash = cash
     if closed or opened:
         if opened == wanted:
@@ -161,10 +187,10 @@ def execute_stock(
         )  # fmt: skip
         executed = order.executed
         executed.addbit(bit)
-        executed.margin = scheme.margin
-        order.status = order.Partial if executed.remsize else order.Completed
+        executed.margin = params.margin
+        order.status = _PARTIAL if executed.remsize else _COMPLETED
         order.comminfo = scheme
-        broker.notify(order)
+        broker.notifs.append(order.clone())
         broker._ococheck(order)
     if wanted and not opened:
         order.margin()
@@ -180,12 +206,6 @@ class Formulas(dict[Any, bool]):
         found = all(getattr(cls, name) is getattr(CommInfoBase, name) for name in _FORMULAS)
         self[cls] = found
         return found
-
-
-def _commission(scheme: Any, size: Any, price: Any) -> Any:
-    if scheme._commtype == CommInfoBase.COMM_PERC:
-        return abs(size) * scheme.p.commission * price
-    return abs(size) * scheme.p.commission
 
 
 def updated(before: Any, entry: Any, size: Any, price: Any) -> tuple[Any, Any, Any, Any]:

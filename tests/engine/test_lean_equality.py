@@ -248,6 +248,100 @@ def test_nothing_is_summed_before_it_is_asked_for(monkeypatch):
     assert len(sums) <= 2  # the bars before anything was late, and the end
 
 
+class Asking(bt.Strategy):
+    """Asks for the account's value on every bar, and on two of them does something to it."""
+
+    params = dict(does=None)
+
+    def __init__(self):
+        self.values: list[Any] = []
+
+    def next(self):
+        if len(self) in {20, 40}:
+            self.buy(size=3)
+        if len(self) in {30, 50}:
+            self.close()
+        if len(self) in {10, 36, 38, 55}:
+            self.p.does(self.broker, self.datas, len(self))
+        held = self.getposition(self.data1).size, self.position.size, self.position.price
+        self.values.append((self.broker.getvalue(), self.broker.getcash(), held))
+
+
+def sets_cash_back(broker: Any, _: Any, bar: int) -> None:
+    broker.cash = 9_000.0 if bar == 36 else 10_000.0
+
+
+def sets_value(broker: Any, _: Any, bar: int) -> None:
+    broker.set_cash(broker.getcash() + bar)
+    broker.cash -= bar
+
+
+MOVES = {
+    "updates": lambda broker, datas, bar: broker.positions[datas[0]].update(bar, 50.0),
+    "sets": lambda broker, datas, bar: broker.positions[datas[0]].set(bar, 50.0),
+    "fixes": lambda broker, datas, bar: broker.positions[datas[1]].fix(bar, 50.0),
+    "cash to and fro": sets_cash_back,
+    "cash but not value": sets_value,
+}
+
+
+@pytest.mark.parametrize("does", MOVES.values(), ids=MOVES.keys())
+def test_an_account_moved_by_hand_is_valued_as_under_stock(does):
+    values = []
+    for cls in (bt.Cerebro, LeanCerebro):
+        cerebro = cerebro_of(cls, walk(60, 1), walk(60, 2))
+        cerebro.addstrategy(Asking, does=does)
+        values.append(cerebro.run()[0].values)
+
+    assert values[0] == values[1]
+    assert len(set(values[0])) > 10
+    assert "lean loop" in cerebro.explain()
+
+
+class HasPlaces(bt.Strategy):
+    """Has its own idea of what a position is."""
+
+    def getposition(self, data=None, broker=None):
+        return super().getposition(data, broker).size
+
+    def next(self):
+        self.seen = self.getposition(), self.getposition(self.data, self.broker)
+        if len(self) == 5:
+            self.buy(size=10)
+
+
+def test_a_strategy_that_looks_positions_up_in_its_own_way_is_left_to_it():
+    cerebro = cerebro_of(LeanCerebro, walk(60, 1))
+    cerebro.addstrategy(HasPlaces)
+
+    assert cerebro.run()[0].seen == (10, 10)
+    assert "lean loop" in cerebro.explain()
+
+
+def test_executions_are_shared_by_all_notifications_of_an_order():
+    class Keeps(bt.Strategy):
+        def __init__(self):
+            self.kept: list[Any] = []
+
+        def notify_order(self, order):
+            self.kept.append(order)
+
+        def next(self):
+            if len(self) == 5:
+                self.buy(size=10)
+
+    kept = []
+    for cls in (bt.Cerebro, LeanCerebro):
+        cerebro = cerebro_of(cls, walk(60, 1))
+        cerebro.addstrategy(Keeps)
+        orders = cerebro.run()[0].kept
+        done = [order.executed for order in orders]
+        kept.append([(len(o), [b.price for b in o.exbits], o.p1, o.p2, o.size) for o in done])
+
+    assert kept[0] == kept[1]
+    assert [one[0] for one in kept[0]] == [1, 1, 1]  # submitted, accepted, completed
+
+
 # -- what is left behind ---------------------------------------------------------------------------
 
 
