@@ -193,17 +193,15 @@ def make_order(  # noqa: PLR0917 (quicker than by name)
 
 
 def _set_more(order: Any, more: dict[str, Any]) -> None:
-    own, request = order.__dict__, order.created
-    for name in ("tradeid", "transmit", "parent"):
-        if name in more:
-            own[name] = more[name]
-    for name in ("trailamount", "trailpercent"):
-        if name in more:
-            setattr(request, name, more[name])
+    own, asked = order.__dict__, order.created.__dict__
+    own.update(more)
     if "parent" in more:
         own["_active"] = False
     if "valid" in more:
         own["valid"] = order.data.date2num(_last_instant(more["valid"], order.data))
+    for name in ("trailamount", "trailpercent"):
+        if name in more:
+            asked[name] = more[name]
 
 
 def _last_instant(valid: Any, data: Any) -> Any:

@@ -236,8 +236,9 @@ def _smoothing(thing: Any, start: int, end: int) -> bool:
     with np.errstate(all="ignore"):
         parts = (values[period:] * alpha).tolist()
     # each depends on the one before: no vector form
-    smoothed = [smooth, *[smooth := smooth * rest + part for part in parts]]
-    thing.line.array[start:end] = array("d", smoothed)
+    line = thing.line.array
+    line[start] = smooth
+    line[start + 1 : end] = array("d", [smooth := smooth * rest + part for part in parts])
     return True
 
 

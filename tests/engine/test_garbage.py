@@ -55,3 +55,16 @@ def test_run_that_left_much_is_gone_before_the_next_begins(
     run()
     run()
     assert [kept] == SEEN
+
+
+def test_garbage_that_somebody_has_collected_is_not_looked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "_LARGE", 0)
+    run()
+    gc.collect()
+    before = gc.get_stats()[-1]["collections"]
+    run()
+
+    assert gc.get_stats()[-1]["collections"] == before
+    assert SEEN == [False]
