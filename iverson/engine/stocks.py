@@ -64,25 +64,6 @@ class LeanPosition(Position):
         if self.account is not None:
             self.account.position_moves()
 
-    def fix(self, size: Any, price: Any) -> Any:
-        """Set size and price; True if the size was the same."""
-        self._say()
-        return super().fix(size, price)
-
-    def set(self, size: Any, price: Any) -> Any:
-        """Set size and price, and what that opens and closes."""
-        self._say()
-        return super().set(size, price)
-
-    def update(self, size: Any, price: Any, dt: dt.datetime | None = None) -> Any:
-        """Add to the position."""
-        self._say()
-        return super().update(size, price, dt)
-
-    def _say(self) -> None:
-        if self.account is not None:
-            self.account.position_moves()
-
     def follow(self, feed: Any, instants: Any) -> None:
         """Take the feed's current bar for the last one, until further notice."""
         self._feed, self._instants = feed, instants
