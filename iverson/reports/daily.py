@@ -130,7 +130,8 @@ def _result(known: Journaled, before: date | None, closed: list[Trade]) -> Secti
     return Section(
         "Result",
         lines=lines,
-        chart=(lambda: _equity_chart(known)) if len(known.sessions) > 1 else None,
+        chart=lambda: _equity_chart(known),
+        chart_on_phone=len(known.sessions) > 1,  # a lone point is no curve
         facts={
             "equity_usd": mark.equity,
             "cash_usd": mark.cash,

@@ -71,7 +71,8 @@ def account_section(told: Journaled, period: Period) -> Section:
         title="The account",
         lines=tuple(lines),
         table=Table(("Session", "P&L", "Return", "Equity", "Drawdown"), rows),
-        chart=chart if len(told.sessions) > 1 else None,  # a lone point is no curve
+        chart=chart,
+        chart_on_phone=len(told.sessions) > 1,  # a lone point is no curve
         facts={
             "before_usd": before,
             "equity_usd": float(equity.iloc[-1]),

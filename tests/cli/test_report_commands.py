@@ -120,7 +120,6 @@ def test_a_page_is_sent_as_one_text_and_its_charts_in_silence() -> None:
     assert bot.told == [
         ("text", phone.text(page)),
         ("silent photo", "Week, 2026-03-04: result"),
-        ("silent photo", "Week, 2026-03-04: trades"),
     ]
 
 
@@ -138,7 +137,7 @@ def test_telegram_is_told_with_the_settings_and_left_closed(
     (bot,) = Bot.made
     assert bot.token == TOKEN
     assert bot.options == {"chat": 42, "url": "https://api.telegram.org"}
-    assert [kind for kind, _ in bot.told] == ["text", "silent photo", "silent photo"]
+    assert [kind for kind, _ in bot.told] == ["text", "silent photo"]
     assert bot.closed
     assert err == "sent to Telegram\n"
     assert TOKEN not in out

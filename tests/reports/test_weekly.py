@@ -180,7 +180,9 @@ def test_week_in_which_nothing_was_noted_says_so() -> None:
 def test_run_of_one_session_can_be_drawn_and_read() -> None:
     page = page_of([denied(MON, stop=120.0), account(MON, 10_010.0)], bars={"TEST": BARS})
 
-    assert len(phone.render(page).photos) == 2
+    (photo,) = phone.render(page).photos  # one session is no curve
+    assert "rules" in photo.caption
+    assert html.render(page).count("<figure") == 2
     assert "1 signal faulty, not followed." in section(page, "What the rules saved or cost").lines
 
 
