@@ -19,6 +19,7 @@ from iverson.monitoring.events import Step
 from iverson.reports.journaled import Journaled
 from iverson.reports.page import Section
 from iverson.research.report_parts import number, percent, plural
+from iverson.risk.capital import weigh
 
 TITLE = "Capital step"
 HIGH_DAYS = 30  # calendar days that the high looks back
@@ -29,14 +30,16 @@ USUAL: Mapping[str, Any] = {"trades": 10, "drawdown": 0.05, "levels": ()}
 class Standing:
     """The last step, and what has happened since.
 
-    `trades` counts the trades closed since that had a planned risk, `mean_r` is their expectancy,
-    NaN without any. `drawdown` is the fraction below the 30-day high, <= 0. `needed`, `limit` and
+    `trades` counts the trades closed since that had a planned risk, `mean_r` is their expectancy
+    and `lower_r` its lower bound, as whoever takes the steps has it (`risk.capital.weigh`); NaN
+    without any. `drawdown` is the fraction below the 30-day high, <= 0. `needed`, `limit` and
     `levels` (0: unknown) are what the run was set to.
     """
 
     step: Step
     trades: int
     mean_r: float
+    lower_r: float
     drawdown: float
     needed: int
     limit: float
@@ -52,11 +55,13 @@ def standing(told: Journaled) -> Standing | None:
     assert isinstance(last, Step)
     since = [value for value in told.values[places[-1] :] if isinstance(value, Trade)]
     made = [one.r_multiple for one in since if math.isfinite(one.r_multiple)]
+    evidence = weigh(made)
     known = {**USUAL, **_settings(told)}
     return Standing(
         step=last,
         trades=len(made),
-        mean_r=math.fsum(made) / len(made) if made else math.nan,
+        mean_r=evidence.mean,
+        lower_r=evidence.lower,
         drawdown=_fall(told),
         needed=int(known["trades"]),
         limit=float(known["drawdown"]),
@@ -78,8 +83,12 @@ def step_section(found: Standing | None) -> Section:
         if highest
         else f"{min(found.trades, found.needed)} of {found.needed} trades since the last step"
         + (f" ({found.trades:,} in all)" if found.trades > found.needed else "")
-        + ("" if math.isnan(found.mean_r) else f", {number(found.mean_r)} R on average")
-        + "; up takes all of them and a lower bound of their expectancy above 0."
+        + (
+            ""
+            if math.isnan(found.mean_r)
+            else f", {number(found.mean_r)} R on average, lower bound {number(found.lower_r)} R"
+        )
+        + "; up takes all of them and a lower bound above 0."
     )
     below = (
         f"Equity is {percent(-found.drawdown, 1)} below its 30-day high; "
@@ -105,6 +114,7 @@ def step_section(found: Standing | None) -> Section:
             "trades_since": found.trades,
             "trades_needed": found.needed,
             "mean_r": found.mean_r,
+            "lower_r": found.lower_r,
             "drawdown_fraction": found.drawdown,
             "drawdown_limit_fraction": -found.limit,
         },

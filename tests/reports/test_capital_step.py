@@ -37,7 +37,9 @@ def test_trades_since_the_last_step_are_counted() -> None:
     assert found is not None
     assert (found.trades, found.mean_r) == (7, 1.0)
     assert said.lines[0].startswith(f"Level 2 of 3 since {DAYS[11]}: at most 1.5% of equity")
-    assert said.lines[1].startswith("7 of 8 trades since the last step, 1.00 R on average; up")
+    # seven of 1 R and one lost trade: 0.75 less t(0.975, 7) = 2.365 times 0.7071 / sqrt(8)
+    bound = "1.00 R on average, lower bound 0.16 R; up"
+    assert said.lines[1].startswith(f"7 of 8 trades since the last step, {bound}")
     assert said.facts["trades_since"] == 7
 
 
