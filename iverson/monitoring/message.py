@@ -12,7 +12,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 TEXT_LIMIT, CAPTION_LIMIT = 4096, 1024  # of Telegram, in characters that are shown
 VALUE_LIMIT = 200
@@ -40,17 +40,28 @@ def message(template: str, /, **values: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value as one line of at most 200 characters that nobody is misled by.
+    """Return a value as one visible line of at most 200 characters that nobody is misled by."""
+    text = harmless(visible(str(value), "NFKC"))
+    return text if len(text) <= VALUE_LIMIT else text[: VALUE_LIMIT - 1].rstrip() + "…"
 
-    Control, zero-width and direction characters are gone, and so is what makes a link, a mention or
-    a command of a text: `evil.com` is `evil[.]com`, `@name` is `(at)name`, `/kill` is `/ kill`.
+
+def visible(text: str, form: Literal["NFC", "NFKC"] = "NFC") -> str:
+    """Return a text as one line without control, zero-width and direction characters.
+
+    Nobody may hide, turn around or break a line with what he is quoted with. `form` is Unicode's
+    normal form of the result.
     """
-    text = unicodedata.normalize("NFKC", str(value))
-    text = " ".join("".join(map(_visible, text)).split())
+    return " ".join("".join(map(_visible, unicodedata.normalize(form, text))).split())
+
+
+def harmless(text: str) -> str:
+    """Return a text of which no link, mention or command can be made.
+
+    `evil.com` is `evil[.]com`, `@name` is `(at)name`, `/kill` is `/ kill`.
+    """
     text = text.replace("://", "[:]//").replace("@", "(at)")
     text = _ADDRESS.sub(lambda found: found[0].replace(".", "[.]"), text)
-    text = _COMMAND.sub("/ ", _DOT.sub("[.]", text))
-    return text if len(text) <= VALUE_LIMIT else text[: VALUE_LIMIT - 1].rstrip() + "…"
+    return _COMMAND.sub("/ ", _DOT.sub("[.]", text))
 
 
 def plain(text: str) -> str:

@@ -14,6 +14,7 @@ from iverson.market.feeds import MADE_UP, MADE_UP_BESIDE, is_synthetic
 from iverson.model import CashFlow, Fill, Trade, Verdict
 from iverson.monitoring.events import Step
 from iverson.monitoring.journal import Journal
+from iverson.monitoring.kinds import Value
 from iverson.monitoring.record import EquityRow, Record, RunRow
 from iverson.monitoring.summary import Summary
 from iverson.monitoring.tables import dollars, measure, traded_dollars
@@ -132,8 +133,8 @@ class Report:
         return "\n".join(lines)
 
 
-def read_report(journal: Journal, *, run: str | None = None) -> Report:
-    """Read one run of a journal, the last by default.
+def run_of(journal: Journal, run: str | None = None) -> tuple[str, RunRow, list[Value]]:
+    """Return the name, the settings and all rows of one run, the last by default.
 
     Raises
     ------
@@ -142,15 +143,25 @@ def read_report(journal: Journal, *, run: str | None = None) -> Report:
     name = run_named(journal, run)
     values = journal.values(run=name)
     rows = [value for value in values if isinstance(value, RunRow)]
-    kinds = (Verdict, Fill, CashFlow, Trade, Halt, EquityRow, Step)
-    record = Record(values=[value for value in values if isinstance(value, kinds)])
     if not rows:
         raise DataError(f"run {name!r} has lost its settings; see `iverson journal verify`")
-    if not record.equity:
+    if not any(isinstance(value, EquityRow) for value in values):
         raise DataError(
             f"run {name!r} noted no equity, so there is nothing to report; choose another"
         )
-    settings = rows[-1]
+    return name, rows[-1], values
+
+
+def read_report(journal: Journal, *, run: str | None = None) -> Report:
+    """Read one run of a journal, the last by default.
+
+    Raises
+    ------
+    DataError: the journal has no run, not this run, or the run noted no equity.
+    """
+    name, settings, values = run_of(journal, run)
+    kinds = (Verdict, Fill, CashFlow, Trade, Halt, EquityRow, Step)
+    record = Record(values=[value for value in values if isinstance(value, kinds)])
     return Report(name, settings, record, measure(record, settings.cash, seed=settings.seed or 0))
 
 

@@ -6,27 +6,19 @@ The same page gives the same bytes; nothing is loaded from anywhere.
 
 from __future__ import annotations
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from iverson.reports.page import Page, Section, clean
 from iverson.research import report_parts as parts
 from iverson.research.charts_style import data_uri, marked
+from iverson.research.pages import template
 
 NARROW = 7.0  # inches; such a picture is made to be read on a telephone
 
 
 def render(page: Page) -> str:
     """Return the page as HTML."""
-    environment = Environment(
-        loader=PackageLoader("iverson.research", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     with marked(page.mark):
         chapters = [_chapter(section) for section in page.sections]
-    return environment.get_template("page.html.j2").render(
+    return template("page.html.j2").render(
         kind=page.kind,
         title=clean(page.title),
         subtitle=clean(page.subtitle),

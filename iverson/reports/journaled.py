@@ -19,7 +19,7 @@ from iverson.model import CashFlow, Fill, Trade
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.kinds import Value, kind_of, stamps_of
 from iverson.monitoring.record import EquityRow, Record, RunRow
-from iverson.monitoring.reports import made_up, run_named
+from iverson.monitoring.reports import made_up, run_of
 from iverson.monitoring.tables import equity_series
 
 Row = TypeVar("Row")
@@ -171,16 +171,7 @@ def read(journal: Journal, *, run: str | None = None) -> Journaled:
     ------
     DataError: the journal has no run, not this run, or the run noted no equity.
     """
-    name = run_named(journal, run)
-    values = journal.values(run=name)
-    rows = [value for value in values if isinstance(value, RunRow)]
-    if not rows:
-        raise DataError(f"run {name!r} has lost its settings; see `iverson journal verify`")
-    if not any(isinstance(value, EquityRow) for value in values):
-        raise DataError(
-            f"run {name!r} noted no equity, so there is nothing to report; choose another"
-        )
-    return Journaled(name, rows[-1], values)
+    return Journaled(*run_of(journal, run))
 
 
 def session_named(journaled: Journaled, session: date | str | None) -> date:

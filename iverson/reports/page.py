@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -18,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from iverson.market.feeds import MADE_UP_BESIDE, SYNTHETIC
+from iverson.monitoring.message import visible
 from iverson.research.report_parts import NONE, minus
 
 if TYPE_CHECKING:
@@ -123,14 +123,5 @@ def cell(value: object) -> str:
 
 
 def clean(text: str) -> str:
-    """Return text as one visible line: no control, direction or zero-width characters.
-
-    What is shown may quote a headline or a venue's words; nobody may hide, turn around or break a
-    line with them. Line ends become spaces.
-    """
-    shown = (
-        " " if (kind := unicodedata.category(letter)) in ("Zl", "Zp") or letter in "\t\n\r\v\f"
-        else "" if kind in ("Cc", "Cf", "Cs", "Co") else letter
-        for letter in unicodedata.normalize("NFC", text)
-    )  # fmt: skip
-    return " ".join("".join(shown).split())
+    """Return text as one visible line: what is shown may quote a headline or a venue's words."""
+    return visible(text)

@@ -10,22 +10,17 @@ from __future__ import annotations
 
 import html
 import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from iverson.monitoring.message import TEXT_LIMIT, harmless, length
 from iverson.reports.page import Page, Section, clean
 from iverson.reports.terminal import columns
 
-TEXT_LIMIT = 4096  # Telegram's, UTF-16 units after parsing
 CAPTION_WORDS = 200  # letters; Telegram takes 1,024
 NARROW = 36  # letters of fixed width in a line of a telephone
 MOST_LINES = (12, 8, 5, 3, 2, 1)  # of a section, the first that fits
-_TAG = re.compile(r"</?(?:b|i|code|pre)>")
-_DOT = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})")
-_ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
-_COMMAND = re.compile(r"(?<!\w)/(?=\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +54,9 @@ def text(page: Page) -> str:
     return _cut(_text(page, 1))
 
 
-def length(message: str) -> int:
-    """Return how long a message is once parsed, as Telegram counts: in UTF-16 units."""
-    return len(html.unescape(_TAG.sub("", message)).encode("utf-16-le")) // 2
-
-
 def quoted(words: str) -> str:
     """Return words cleaned and escaped, without anything that becomes a link or a command."""
-    plain = clean(words).replace("://", "[:]//").replace("@", "(at)")
-    plain = _ADDRESS.sub(lambda found: found[0].replace(".", "[.]"), plain)
-    return html.escape(_COMMAND.sub("/ ", _DOT.sub("[.]", plain)), quote=False)
+    return html.escape(harmless(clean(words)), quote=False)
 
 
 def _text(page: Page, most: int) -> str:

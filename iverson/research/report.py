@@ -13,10 +13,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from iverson.errors import ConfigError
 from iverson.research.charts_style import mark_of, marked
+from iverson.research.pages import template
 from iverson.research.report_facts import Facts
 from iverson.research.report_parts import plural, tile
 from iverson.research.report_sections import metrics_table, sections
@@ -58,18 +58,11 @@ def write_report(result: WalkForward, path: Path) -> Path:
 def render(facts: Facts, *, tearsheet: str | None = None, missing: str = "") -> str:
     """Return the page. `tearsheet` is the file to link to; `missing` says why there is none."""
     result = facts.result
-    environment = Environment(
-        loader=PackageLoader("iverson.research", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     folds = result.results
     with marked(mark_of(result)):
         chapters = sections(facts)
     said = universe_notes(result.setup, result.bars)  # by `membership`, in more words
-    return environment.get_template("walk_forward.html.j2").render(
+    return template("walk_forward.html.j2").render(
         name=result.setup.strategy.__name__,
         made_up=result.passport.made_up,
         symbols=list(result.bars),

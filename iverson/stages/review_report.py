@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from iverson.research.charts_style import (
     BLUE,
@@ -25,6 +24,7 @@ from iverson.research.charts_style import (
     marked,
     styled,
 )
+from iverson.research.pages import template
 from iverson.research.report_parts import Picture, Section, Table, money, plural
 from iverson.stages.parity import CENT
 from iverson.stages.review import Review
@@ -46,14 +46,7 @@ WORDS = {
 
 def render(review: Review) -> str:
     """Return the page."""
-    environment = Environment(
-        loader=PackageLoader("iverson.research", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("review.html.j2").render(
+    return template("review.html.j2").render(
         name=review.system,
         run=review.run,
         stage=review.stage.value,
