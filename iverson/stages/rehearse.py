@@ -10,29 +10,22 @@ the venue are made for other shares, and the open would meet them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iverson.errors import ConfigError
-from iverson.execution.alpaca.store import AlpacaStore
-from iverson.execution.reconcile import Written
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
-from iverson.model import Stage
-from iverson.monitoring.events import Alarm
-from iverson.monitoring.journal import Journal
-from iverson.monitoring.record import Note
 from iverson.research.backtest import Prepared, Setup
 from iverson.stages.herald import HeraldMaker
-from iverson.stages.heralded import telling
-from iverson.stages.rehearsed import Rehearsal, share_seconds
-from iverson.stages.runs import begin, run_name
+from iverson.stages.rehearsed import Rehearsal
+from iverson.stages.scene import scene_of
 from iverson.stages.seen import Seen
 from iverson.stages.wake import wake
 
 if TYPE_CHECKING:
-    from iverson.simulator.server import Simulator
     from iverson.simulator.settings import Switches
 
 AFTER_CLOSE = timedelta(minutes=1)
@@ -59,10 +52,7 @@ def rehearse_daily(
     `scenario` and `switches` say how the exchange behaves; `switches` None is paper with `seed`.
     `herald` makes what tells people after each wake; None: nobody is told.
     """
-    from iverson.simulator.ledger import Ledger
-    from iverson.simulator.server import Simulator
     from iverson.simulator.settings import Switches
-    from iverson.simulator.venue import ServerSwitches
 
     if any(one.interval != DAILY for one in bars.values()):
         raise ConfigError("rehearse_daily takes daily bars; minute bars are rehearsed as a stream")
@@ -71,27 +61,26 @@ def rehearse_daily(
     if not sessions:
         raise ConfigError(f"there is no session from {first} to {last}; ask for a longer range")
     prepared = Prepared.of(bars)
-    run = run_name(Stage.REHEARSE, system)
-    alarms: list[tuple[datetime, str, str]] = []
     start = calendar.close_at(calendar.offset(sessions[0], -1)) + AFTER_CLOSE
     behaves = switches or Switches(seed=seed, close_early_seconds=600.0)
-    with (
-        Simulator(
-            bars, at=start, cash=setup.cash, switches=behaves, scenario=scenario,
-            server=ServerSwitches(trading_limit=None, data_limit=None),
-        ) as venue,
-        Journal(journal) as book,
-        telling(herald, journal, lambda: venue.now) as tell,
-    ):  # fmt: skip
-        watch = venue.call(lambda inside: Ledger(inside.exchange))
-        begin(book, run, setup, bars, stage=Stage.REHEARSE, system=system, at=start)
-        seen = Seen(journal, run)
+    opened = scene_of(
+        setup, bars, system=system, start=start, journal=journal, switches=behaves,
+        scenario=scenario, herald=herald,
+    )  # fmt: skip
+    with opened as scene:
+        venue, seen = scene.venue, Seen(journal, scene.run)
+
+        def pause(seconds: float) -> None:
+            venue.advance_to(venue.now + timedelta(seconds=seconds))
 
         def wakes(session: date) -> None:
-            wake(setup, prepared, session=session, store=store, journal=book, run=run)
-            tell()
+            wake(
+                setup, prepared, session=session,
+                store=partial(scene.store, threaded=False, pause=pause),
+                journal=scene.book, run=scene.run,
+            )  # fmt: skip
+            scene.tell()
 
-        store = _store_of(venue, alarms, book, run)
         before = calendar.offset(sessions[0], -1)
         splits = _splits(bars)
         for number, session in enumerate(sessions):
@@ -107,8 +96,7 @@ def rehearse_daily(
             before = session
             if progress is not None:
                 progress(number + 1, len(sessions))
-        bare = share_seconds(watch.covers, venue.now)
-        return Rehearsal(run, journal, len(sessions), venue.ledger, venue.log, alarms, bare)
+        return scene.result(len(sessions))
 
 
 def _splits(bars: Mapping[str, Bars]) -> set[date]:
@@ -119,32 +107,3 @@ def _splits(bars: Mapping[str, Bars]) -> set[date]:
         for number in range(1, len(one))
         if one.factor[number] != one.factor[number - 1]
     }
-
-
-def _note(book: Journal, run: str, at: datetime, words: str) -> None:
-    book.append(run, Note(at, words))
-
-
-def _store_of(
-    venue: Simulator, alarms: list[tuple[datetime, str, str]], book: Journal, run: str
-) -> Callable[[Written, Callable[[Any], None]], AlpacaStore]:
-    def alarm(rule: str, reason: str) -> None:
-        alarms.append((venue.now, rule, reason))
-        book.append(run, Alarm(venue.now, rule, reason))
-
-    def store(written: Written, note: Callable[[Any], None]) -> AlpacaStore:
-        return AlpacaStore(
-            venue.key,
-            venue.secret,
-            url=venue.urls.trading,
-            threaded=False,
-            limited=False,
-            written=written,
-            note=note,
-            alarm=alarm,
-            told=lambda words: _note(book, run, venue.now, words),
-            clock=lambda: venue.now,
-            pause=lambda seconds: venue.advance_to(venue.now + timedelta(seconds=seconds)),
-        )
-
-    return store

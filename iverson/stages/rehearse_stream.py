@@ -19,22 +19,16 @@ from iverson.execution.reconcile import Written
 from iverson.market.bars import Bars
 from iverson.market.calendar import new_york
 from iverson.market.intervals import minutes
-from iverson.model import Stage
-from iverson.monitoring.events import Alarm
-from iverson.monitoring.journal import Journal
-from iverson.monitoring.record import Note
 from iverson.research.backtest import Prepared, Setup
 from iverson.stages.herald import HeraldMaker
-from iverson.stages.heralded import telling
-from iverson.stages.rehearsed import Rehearsal, share_seconds
-from iverson.stages.runs import begin, run_name
+from iverson.stages.rehearsed import Rehearsal
+from iverson.stages.scene import Scene, scene_of
 from iverson.stages.seen import Seen
 from iverson.stages.stream import Line, stream
 from iverson.stages.watched import SeeingHub, Watched
 
 if TYPE_CHECKING:
     from iverson.simulator.data_settings import DataSwitches
-    from iverson.simulator.server import Simulator
     from iverson.simulator.settings import Switches
 
 IDLE_SECONDS = 0.002
@@ -70,10 +64,7 @@ def rehearse_minutes(
 
     `herald` makes what tells people meanwhile; None: nobody is told.
     """
-    from iverson.simulator.ledger import Ledger
-    from iverson.simulator.server import Simulator
     from iverson.simulator.settings import Switches
-    from iverson.simulator.venue import ServerSwitches
 
     calendar = new_york()
     sessions = calendar.between(first, last)
@@ -81,67 +72,41 @@ def rehearse_minutes(
     end = calendar.close_at(sessions[-1].item())
     past = {symbol: _until(one, start) for symbol, one in bars.items()}
     length = minutes(next(iter(bars.values())).interval) or 1
-    run = run_name(Stage.REHEARSE, system)
-    alarms: list[tuple[datetime, str, str]] = []
     hub = SteppedHub(
         bars, length=length, grace_seconds=0.0, monotonic=time.monotonic, calendar=calendar
     )
-    with (
-        Simulator(
-            bars,
-            at=start,
-            cash=setup.cash,
-            switches=switches or Switches(seed=seed),
-            scenario=scenario,
-            data=data,
-            server=ServerSwitches(trading_limit=None, data_limit=None),
-        ) as venue,
-        Journal(journal) as book,
-        telling(herald, journal, lambda: venue.now, threaded=True),
-    ):
-        watch = venue.call(lambda inside: Ledger(inside.exchange))
-        begin(book, run, setup, bars, stage=Stage.REHEARSE, system=system, at=start)
-        hub.see = Watched(Seen(journal, run), bars).note
-
-        def alarm(rule: str, reason: str) -> None:
-            alarms.append((venue.now, rule, reason))
-            book.append(run, Alarm(venue.now, rule, reason))
-
-        def told(words: str) -> None:
-            book.append(run, Note(venue.now, words))
-
-        market = _Market(venue, hub, tuple(bars), end, alarm, told)
+    opened = scene_of(
+        setup, bars, system=system, start=start, journal=journal,
+        switches=switches or Switches(seed=seed), scenario=scenario, data=data, herald=herald,
+        threaded=True,
+    )  # fmt: skip
+    with opened as scene:
+        hub.see = Watched(Seen(journal, scene.run), bars).note
+        market = _Market(scene, hub, tuple(bars), end)
         try:
             stream(
                 setup,
                 Prepared.of(past),
                 line=Line(hub, started=market.connect),
                 store=market.store,
-                journal=book,
-                run=run,
+                journal=scene.book,
+                run=scene.run,
                 now=start,
                 last=sessions[-1].item(),
                 running=market.running,
             )
         finally:
             market.stop()
-        bare = share_seconds(watch.covers, venue.now)
-        return Rehearsal(run, journal, len(sessions), venue.ledger, venue.log, alarms, bare)
+        return scene.result(len(sessions))
 
 
 class _Market:
     """Both sockets of one exchange on loopback, and the step that moves it."""
 
-    def __init__(  # noqa: PLR0917 (of this file alone)
-        self,
-        venue: Simulator,
-        hub: SteppedHub,
-        symbols: tuple[str, ...],
-        end: datetime,
-        alarm: Callable[[str, str], None],
-        told: Callable[[str], None],
+    def __init__(
+        self, scene: Scene, hub: SteppedHub, symbols: tuple[str, ...], end: datetime
     ) -> None:
-        self.venue, self.hub, self.end, self.alarm, self.told = venue, hub, end, alarm, told
+        self.scene, self.venue, self.hub, self.end = scene, scene.venue, hub, end
         self.symbols = symbols
         self._sockets: list[sockets.Thread] = []
         self._store: AlpacaStore | None = None
@@ -149,18 +114,8 @@ class _Market:
         hub.step = self.step
 
     def store(self, written: Written, note: Callable[[Any], None]) -> AlpacaStore:
-        venue = self.venue
-        self._store = AlpacaStore(
-            venue.key,
-            venue.secret,
-            url=venue.urls.trading,
-            limited=False,
-            written=written,
-            note=note,
-            alarm=self.alarm,
-            told=self.told,
-            clock=lambda: venue.now,
-            pause=lambda _: time.sleep(IDLE_SECONDS),
+        self._store = self.scene.store(
+            written, note, threaded=True, pause=lambda _: time.sleep(IDLE_SECONDS)
         )
         return self._store
 
