@@ -5,6 +5,7 @@
 python -m tests.stages.campaign                      all of it
 python -m tests.stages.campaign --only split         scenes whose name contains a word
 python -m tests.stages.campaign --only split --case 17
+python -m tests.stages.campaign --points 1           `kill -9` at every point of every scene (hours)
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 
 from tests.stages.cases import cases, sample
 from tests.stages.judge import faults
-from tests.stages.killing import wrong_after_kills
+from tests.stages.killing import points_of, wrong_after_kill_at, wrong_after_kills
 from tests.stages.play import play
 from tests.stages.rig import Breaking
 from tests.stages.scenes import Scene, scenes
@@ -32,8 +33,11 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="so many cases of each scene")
     parser.add_argument("--kills", type=int, default=200, help="processes to kill")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--points", type=int, help="only kills, at every so-manyth point")
     asked = parser.parse_args()
     chosen = {name: one for name, one in scenes().items() if asked.only in name}
+    if asked.points:
+        return kill_at_points(chosen, asked.points)
     began, runs, points, wrong = time.monotonic(), 0, 0, 0
     for name, scene in chosen.items():
         unbroken = play(scene)
@@ -107,6 +111,30 @@ def kill(chosen: dict[str, Scene], most: int, *, seed: int) -> tuple[int, int]:
         print(f"{kills} kills", flush=True)
         seed += 1
     return kills, differing
+
+
+def kill_at_points(chosen: dict[str, Scene], step: int) -> int:
+    """Kill a real process at every `step`th point of each scene; 1 when the judge found anything.
+
+    A point lies before and after each write of the journal and each call of the venue.
+    """
+    began, kills, wrong = time.monotonic(), 0, 0
+    for name, scene in chosen.items():
+        if scene.race is not None:
+            continue
+        unbroken, there, mine = play(scene), points_of(scene), 0
+        for point in range(1, there + 1, step):
+            complaints = wrong_after_kill_at(scene, point, unbroken)
+            kills, mine = kills + 1, mine + bool(complaints)
+            for complaint in complaints:
+                print(f"{name}, killed at point {point}: {complaint}")
+        wrong += mine
+        print(
+            f"{name}: {there} points, {len(range(1, there + 1, step))} kills, {mine} differ",
+            flush=True,
+        )
+    print(f"{kills} kills at points, {wrong} with differences, {time.monotonic() - began:.0f} s")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -3,13 +3,16 @@
 
 The exchange lives in the parent, behind a socket; the wakes are forked from a clean server process
 that has imported everything, so that a kill costs a tenth of a second. The kill comes at a random
-moment of the wake; a process that is killed is started again.
+moment of the wake, or at a numbered point: before and after each write of the journal and each
+call of the venue. A process that is killed is started again.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
+import signal
 import tempfile
 import time
 from datetime import datetime, timedelta
@@ -56,17 +59,61 @@ class Remote:
         requests.post(f"{self._url}/_sim/run", json={"until": until}, timeout=20)
 
 
-def wake_once(account: tuple[str, str, str], path: str, name: str, number: int) -> None:
+class Point:
+    """Counts the points that a process passes, and kills it at one; 0: at none."""
+
+    def __init__(self, passed: Any, at: int) -> None:
+        self._passed, self._at = passed, at
+
+    def __call__(self) -> None:
+        """Pass a point."""
+        self._passed.value += 1
+        if self._passed.value == self._at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class PointedJournal(Journal):
+    """A journal with a point before and after each write."""
+
+    point: Any = staticmethod(lambda: None)
+
+    def append(self, run: str, value: Any) -> int:
+        """Append one value."""
+        self.point()
+        number = super().append(run, value)
+        self.point()
+        return number
+
+
+class PointedRest:
+    """An account with a point before and after each call."""
+
+    def __init__(self, rest: Rest, point: Point) -> None:
+        self._rest, self._point = rest, point
+
+    def call(self, *given: Any) -> Any:
+        """Make a call."""
+        self._point()
+        reply = self._rest.call(*given)
+        self._point()
+        return reply
+
+
+def wake_once(  # noqa: PLR0917 (the arguments of a process)
+    account: tuple[str, str, str], path: str, name: str, number: int, passed: Any, at: int
+) -> None:
     """Make one wake of a scene; the body of a child process."""
     scene, remote = scenes()[name], Remote(*account)
+    point = Point(passed, at)
 
     def store(written: Any, note: Any) -> AlpacaStore:
         return AlpacaStore(
-            rest=remote.rest, threaded=False, limited=False, written=written, note=note,
-            clock=remote.now, pause=remote.pause,
+            rest=PointedRest(remote.rest, point), threaded=False, limited=False, written=written,
+            note=note, clock=remote.now, pause=remote.pause,
         )  # fmt: skip
 
-    with Journal(Path(path)) as journal:
+    with PointedJournal(Path(path)) as journal:
+        journal.point = point
         wake(
             scene.setup(), scene.prepared(number), session=scene.sessions[number],
             store=store, journal=journal, run=RUN,
@@ -90,10 +137,15 @@ class Inside:
         self.exchange.advance_to(at)
 
 
-def killed(scene: Scene, *, seed: int) -> tuple[Played, int]:
-    """Play a scene in processes that are killed; return what is left, and how many were killed."""
+def killed(scene: Scene, *, seed: int = 0, point: int | None = None) -> tuple[Played, int, int]:
+    """Play a scene in processes that are killed.
+
+    At random moments, or, given a `point`, at that one of the whole scene only (0: at none).
+    Returns what is left, how many were killed, and how many points there were.
+    """
     chance = random.Random(f"kill {scene.name} {seed}")
     context = multiprocessing.get_context("forkserver")
+    passed = context.Value("q", 0, lock=False)
     context.set_forkserver_preload(["tests.stages.killing"])
     timeline = scene.timeline()
     kills, longest, woken = 0, 0.2, []
@@ -119,11 +171,18 @@ def killed(scene: Scene, *, seed: int) -> tuple[Played, int]:
                 act = what
                 sim.call(lambda venue, act=act: act(Inside(venue)))  # type: ignore[misc]  # bound now
                 continue
-            left = KILLS_A_WAKE
+            left = KILLS_A_WAKE if point is None else 0
             while True:
                 child = context.Process(
                     target=wake_once,
-                    args=((sim.urls.trading, sim.key, sim.secret), str(path), scene.name, what),
+                    args=(
+                        (sim.urls.trading, sim.key, sim.secret),
+                        str(path),
+                        scene.name,
+                        what,
+                        passed,
+                        point or 0,
+                    ),
                 )
                 began = time.monotonic()
                 child.start()
@@ -134,6 +193,9 @@ def killed(scene: Scene, *, seed: int) -> tuple[Played, int]:
                     assert left, "a wake did not end"
                     kills, left = kills + 1, left - 1
                     continue
+                if child.exitcode == -signal.SIGKILL and point:
+                    kills += 1
+                    continue
                 assert child.exitcode == 0, f"a wake ended with {child.exitcode}"
                 longest = max(longest, time.monotonic() - began)
                 break
@@ -141,10 +203,23 @@ def killed(scene: Scene, *, seed: int) -> tuple[Played, int]:
         seen = sim.call(lambda venue: told(venue.exchange, venue.accounts[0], witness))
         with Journal(path, read_only=True) as last:
             noted = last.values(run=RUN)
-    return Played(scene, Breaking(), *seen, journal=noted, woken=woken), kills
+    played = Played(scene, Breaking(), *seen, journal=noted, woken=woken)
+    return played, kills, passed.value
 
 
 def wrong_after_kills(scene: Scene, *, seed: int) -> tuple[list[str], int]:
     """Return what the judge finds after a scene of kills, and how many there were."""
-    played, kills = killed(scene, seed=seed)
+    played, kills, _ = killed(scene, seed=seed)
     return faults(played, play(scene)), kills
+
+
+def points_of(scene: Scene) -> int:
+    """Count the points of a scene that nobody kills."""
+    return killed(scene, point=0)[2]
+
+
+def wrong_after_kill_at(scene: Scene, point: int, unbroken: Played) -> list[str]:
+    """Return what the judge finds after one kill at a point of a scene."""
+    played, kills, _ = killed(scene, point=point)
+    found = faults(played, unbroken)
+    return found if kills == 1 else [*found, f"{kills} kills at point {point}, expected 1"]
