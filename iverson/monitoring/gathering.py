@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the next message says, of all the alerts that wait: pure, and simple enough to explain.
 
-An alert goes in a message of its own, critical ones first, as long as at most five wait and fewer
-than ten messages were sent within ten minutes. Otherwise what waits is gathered, once a minute: one
-message names every critical alert and counts the others by kind. What does not fit follows at once,
-and of more than 300 critical ones each is cut to the beginning of its words. Reports come last,
-each alone, and of many of a kind the last few.
+An alert goes in a message of its own, critical ones first, as long as at most five wait, fewer than
+ten messages were sent within ten minutes and fifteen within an hour (a critical one then waits for
+a quiet minute). Otherwise what waits is gathered: one message names every critical alert and counts
+the others by kind. Such messages are a minute apart, two after ten messages within an hour, five
+after fifteen: a storm of an hour is some twenty messages. What does not fit follows at once, and of
+more than 300 critical ones each is cut to the beginning of its words. Reports come last, each
+alone, and of many of a kind the last few.
 """
 
 from __future__ import annotations
@@ -20,7 +22,14 @@ from iverson.monitoring.message import TEXT_LIMIT, length, split
 
 ALONE = 5  # alerts that may wait and still go one by one
 BUSY, WITHIN = 10, timedelta(minutes=10)  # messages sent within a time that are enough
-SPACING = timedelta(minutes=1)  # of gathered messages
+# Of gathered messages, by how many messages were sent within the last hour.
+MANY_AN_HOUR, QUIET = 15, timedelta(minutes=1)
+SPACINGS = (
+    (MANY_AN_HOUR, timedelta(minutes=5)),
+    (BUSY, timedelta(minutes=2)),
+    (0, timedelta(minutes=1)),
+)
+HOUR = timedelta(hours=1)
 SETTLE = timedelta(seconds=3)  # in which the fills of one order come together
 LAST_REPORTS = 3  # of a kind that are told when more wait
 MANY, SHORT = 300, 40  # critical alerts beyond which so many characters of each have to do
@@ -74,26 +83,42 @@ def next_message(
     Parameters
     ----------
     waiting: in the order of the journal.
-    sent: when the last messages were sent, the newest last.
+    sent: when the messages of the last hour were sent, the newest last.
     lost: alerts that were given up because they were old, to be mentioned.
     ending: nothing will come together any more, so nothing is waited for.
     """
     units = _units([one for one in waiting if one.kind not in REPORTS])
     if not units:
-        return _report([one for one in waiting if one.kind in REPORTS], lost)
+        reports = [one for one in waiting if one.kind in REPORTS]
+        crowded = _of_the_hour(sent, now) >= BUSY
+        if crowded and not ending and now - sent[-1] < _spacing(sent, now):
+            return None
+        return _report(reports, lost)
     recent = sum(1 for at in sent if now - at < WITHIN)
-    if len(units) <= ALONE and recent < BUSY:
+    calm = _of_the_hour(sent, now) < MANY_AN_HOUR
+    if len(units) <= ALONE and recent < BUSY and (calm or now - sent[-1] >= QUIET):
         ripe = [
             several
             for several in units
-            if several[-1].critical or ending or now - several[0].since >= SETTLE
+            if several[-1].critical or (calm and (ending or now - several[0].since >= SETTLE))
         ]
         ripe.sort(key=lambda several: not several[-1].critical)
-        return _alone(ripe[0], lost) if ripe else None
+        if ripe or calm:
+            return _alone(ripe[0], lost) if ripe else None
     began_before = bool(sent) and any(several[0].since <= sent[-1] for several in units)
-    if sent and now - sent[-1] < SPACING and not began_before and not ending:
+    if sent and now - sent[-1] < _spacing(sent, now) and not began_before and not ending:
         return None
     return _gathered(units, lost)
+
+
+def _spacing(sent: Sequence[datetime], now: datetime) -> timedelta:
+    """Return how far apart gathered messages are now: the further the longer a storm lasts."""
+    there = _of_the_hour(sent, now)
+    return next(spacing for least, spacing in SPACINGS if there >= least)
+
+
+def _of_the_hour(sent: Sequence[datetime], now: datetime) -> int:
+    return sum(1 for at in sent if now - at < HOUR)
 
 
 def _units(waiting: Sequence[Waiting]) -> list[list[Waiting]]:

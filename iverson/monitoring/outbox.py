@@ -23,7 +23,7 @@ from typing import Any, Self
 from iverson.errors import DataError, IversonError
 from iverson.market.files import locked_if_free
 from iverson.monitoring.alerts import Alert
-from iverson.monitoring.gathering import WITHIN, Draft, Waiting, next_message
+from iverson.monitoring.gathering import HOUR, Draft, Waiting, next_message
 from iverson.monitoring.outbox_schema import (
     APPLICATION,
     INSERT,
@@ -156,7 +156,7 @@ class Outbox:
         (lost,) = self._one(
             "SELECT count(*) FROM alerts WHERE state = 'dropped' AND sending IS NULL"
         ) or (0,)
-        since = seconds_of(now - WITHIN)
+        since = seconds_of(now - HOUR)
         sent = self._all(
             "SELECT sent FROM messages WHERE sent > ? AND sent <= ? ORDER BY sent",
             since,

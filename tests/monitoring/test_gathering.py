@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from iverson.monitoring.alerts import KINDS
+from iverson.monitoring.alerts import KINDS, REPORTS
 from iverson.monitoring.gathering import (
     AGAIN,
     ALONE,
     BUSY,
+    HOUR,
     SETTLE,
-    SPACING,
+    SPACINGS,
     Draft,
     Waiting,
     next_message,
@@ -50,7 +51,7 @@ class Played:
         while arriving or here:
             now = AT + timedelta(seconds=second)
             here += arriving.pop(second, [])
-            recent = [at for at in sent if now - at < timedelta(minutes=10)]
+            recent = [at for at in sent if now - at < HOUR]
             draft = next_message(here, now=now, sent=recent)
             if draft is not None:
                 for key in draft.keys:
@@ -70,7 +71,7 @@ class Played:
 def storm(seconds: int, *, share: float, seed: int) -> dict[int, list[Waiting]]:
     chance = random.Random(seed)
     critical = [kind for kind in KINDS if KINDS[kind].critical]
-    others = [kind for kind in KINDS if not KINDS[kind].critical]
+    others = [kind for kind in KINDS if not KINDS[kind].critical and kind not in REPORTS]
     found: dict[int, list[Waiting]] = {}
     for number in range(EVENTS):
         second = chance.randrange(seconds)
@@ -79,7 +80,7 @@ def storm(seconds: int, *, share: float, seed: int) -> dict[int, list[Waiting]]:
     return found
 
 
-@pytest.mark.parametrize("seconds", [1, 60, 600])
+@pytest.mark.parametrize("seconds", [1, 60, 600, 3600])
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.05])
 def test_storm_is_few_messages_and_loses_nothing(seconds: int, share: float) -> None:
     rows = storm(seconds, share=share, seed=seconds)
@@ -133,7 +134,7 @@ def test_busy_quarter_of_an_hour_is_gathered_once_a_minute() -> None:
     rows = {second: [waiting(second, since=second)] for second in range(0, 600, 10)}
     played = Played(rows)
 
-    minutes_left = 600 / SPACING.total_seconds()
+    minutes_left = 600 / SPACINGS[-1][1].total_seconds()
     assert BUSY < len(played.drafts) <= BUSY + minutes_left + 1
 
 
@@ -190,3 +191,21 @@ def test_picture_belongs_to_an_exit_that_goes_alone() -> None:
     assert alone is not None
     assert many is not None
     assert (alone.pictured, many.pictured) == (0, None)
+
+
+def test_of_many_reports_the_last_few_of_a_kind_are_told_each_alone() -> None:
+    played = Played({0: [waiting(n, REPORTS[0]) for n in range(30)]})
+
+    assert [draft.keys[-1] for draft in played.drafts] == ["run#27", "run#28", "run#29"]
+    assert played.told == {f"run#{n}": 1 for n in range(30)}
+    assert "27 older ones: iverson report daily" in plain(played.drafts[0].text)
+
+
+def test_critical_alert_of_a_busy_hour_waits_for_a_quiet_minute_only() -> None:
+    sent = [AT - timedelta(minutes=3 * number) for number in range(19, 0, -1)]
+    halt, entry = waiting(1, "halt"), waiting(2, "entry filled")
+    draft = next_message([entry, halt], now=AT, sent=sent)
+
+    assert draft is not None
+    assert draft.keys == ("run#1",)
+    assert next_message([entry], now=AT, sent=sent) is None
