@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from contextlib import closing
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -88,17 +89,32 @@ def tearsheet(
     html: Annotated[
         Path | None, typer.Option("--html", help="File to write; default tearsheet-RUN.html.")
     ] = None,
+    as_json: AsJson = False,
+    telegram: ToTelegram = False,
 ) -> None:
-    """Write quantstats' page of a run's daily returns."""
+    """Write quantstats' page of a run's daily returns; --json and --telegram tell its numbers."""
+    import json
+
+    from iverson.cli.output import plain
     from iverson.config import settings
     from iverson.monitoring.journal import Journal
-    from iverson.monitoring.reports import run_named
+    from iverson.monitoring.reports import read_report, run_named
     from iverson.reports.tearsheet import write_tearsheet
 
+    bot = _bot() if telegram else None
     with Journal(file or settings().journal, read_only=True) as journal:
         name = run_named(journal, run)
         path = html or settings().reports / f"tearsheet-{name}.html"
-        typer.echo(f"tearsheet: {write_tearsheet(journal, path, run=name)}")
+        written = write_tearsheet(journal, path, run=name)
+        found = read_report(journal, run=name)
+        if as_json:
+            typer.echo(json.dumps({**plain(found.as_dict()), "tearsheet": str(written)}, indent=1))
+        else:
+            typer.echo(f"tearsheet: {written}")
+        if bot is not None:
+            with closing(bot()) as to:
+                to.send(f"<pre>{escape(found.text(), quote=False)}</pre>")
+            typer.echo("sent to Telegram", err=True)
 
 
 def send(page: Page, to: Messenger) -> None:

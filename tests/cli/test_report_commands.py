@@ -14,6 +14,7 @@ import pytest
 from iverson.cli.main import main
 from iverson.cli.report import send
 from iverson.monitoring.journal import Journal
+from iverson.monitoring.message import plain
 from iverson.reports import phone
 from iverson.reports.daily import daily
 from tests.reports.week import RUN, WED, journal, run_row, values
@@ -150,6 +151,26 @@ def test_a_tearsheet_is_written_and_loads_nothing(iverson: Any, folder: Path) ->
     page = (folder / "reports" / f"tearsheet-{RUN}.html").read_text(encoding="utf-8")
     assert f"Week, run {RUN}" in page
     assert "<link" not in page
+
+
+def test_a_tearsheet_is_told_in_numbers_and_by_telegram(
+    iverson: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake: Any = ModuleType("iverson.monitoring.telegram")
+    fake.Telegram = Bot
+    monkeypatch.setitem(sys.modules, "iverson.monitoring.telegram", fake)
+    monkeypatch.setenv("IVERSON_TELEGRAM_TOKEN", TOKEN)
+    monkeypatch.setenv("IVERSON_TELEGRAM_CHAT", "42")
+
+    out, _ = iverson("report", "tearsheet", "--json", "--telegram")
+    whole, _ = iverson("report", "run", "--json")
+    text, _ = iverson("report", "run")
+
+    told = json.loads(out)
+    assert told.pop("tearsheet") == f"reports/tearsheet-{RUN}.html"
+    assert told == json.loads(whole)
+    ((kind, sent),) = Bot.made[-1].told
+    assert (kind, plain(sent).strip()) == ("text", text.strip())
 
 
 def test_a_run_that_never_moved_has_no_tearsheet(iverson: Any, folder: Path) -> None:

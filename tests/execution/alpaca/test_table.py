@@ -15,7 +15,6 @@ TOP = Path(__file__).resolve().parents[3]
 PAGE = (TOP / "docs" / "alpaca.md").read_text(encoding="utf-8")
 NAMED = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
 CONTRACT, DEFECTS = 44, 30
-NO_PART_OF_IT = {"A44"}
 
 
 @cache
@@ -42,7 +41,7 @@ def test_every_row_is_there() -> None:
 
 
 def test_every_row_names_a_test() -> None:
-    assert {name for name, text in rows().items() if not NAMED.search(text)} == NO_PART_OF_IT
+    assert [name for name, text in rows().items() if not NAMED.search(text)] == []
 
 
 @pytest.mark.parametrize(
