@@ -25,6 +25,7 @@ from iverson.monitoring.record import Note, Release
 from iverson.monitoring.telegram import Telegram, Undelivered
 from iverson.risk.max_loss import FOR_GOOD
 from iverson.stages import admission
+from iverson.stages.herald import Herald
 from iverson.stages.listening import Listening, state_path
 from tests.monitoring.bot_api import BotApi, parse
 from tests.stages.phone import CHAT, OTHER, STRANGER, USER, Phone, Place, listening
@@ -439,6 +440,7 @@ def test_wake_hears_the_commands_that_wait(tmp_path: Path, monkeypatch: pytest.M
 
 def test_wake_goes_on_without_a_telegram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "passed", lambda *_, **__: True)
+    monkeypatch.setattr(Herald.close, "__defaults__", (1.0,))  # seconds for alerts that wait
     with exchange(after_close(date(2005, 3, 1))) as venue:
         use(monkeypatch, venue, tmp_path)
         monkeypatch.setenv("IVERSON_TELEGRAM_TOKEN", "1:gone")
