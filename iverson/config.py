@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     who may give commands there (JSON, as [12345]). telegram_url: of the Bot API. alerts: how each
     kind of alert is told, as {"entry filled": "silent"}; on, silent or off. ping_url: an address
     that is asked for as long as all is well, never shown; the watcher at its other end misses it.
+    expected: the journal of the walk-forward that the monthly review is laid beside.
     """
 
     model_config = SettingsConfigDict(
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     telegram_url: str = "https://api.telegram.org"
     alerts: Mapping[str, Literal["on", "silent", "off"]] = Field(default_factory=dict)
     ping_url: SecretStr | None = None
+    expected: Path | None = None
 
     @classmethod
     def settings_customise_sources(

@@ -21,7 +21,6 @@ from iverson.cli.loading import AsJson
 from iverson.reports.kinds import KINDS
 
 if TYPE_CHECKING:
-    from iverson.monitoring.journal import Journal
     from iverson.reports.page import Page
 
 File = Annotated[
@@ -143,12 +142,16 @@ def _periodic(kind: str) -> Callable[..., None]:
         from iverson.monitoring.journal import Journal
         from iverson.reports import json, terminal
         from iverson.reports.kinds import make_page
+        from iverson.stages.evening import beside
 
         check_html(html)
         bot = _bot() if telegram else None
-        with Journal(file or settings().journal, read_only=True) as journal:
-            beside = _beside(kind, journal, run, expected)
-            page = make_page(kind, journal, run=run, when=when, **beside)
+        chosen = settings()
+        with Journal(file or chosen.journal, read_only=True) as journal:
+            more = beside(
+                kind, journal, run=run, store=chosen.store, expected=expected or chosen.expected
+            )
+            page = make_page(kind, journal, run=run, when=when, **more)
         if html is not None:
             from iverson.reports import html as browser
 
@@ -179,26 +182,6 @@ def _signature(kind: str, command: Callable[..., None]) -> inspect.Signature:
     if "expectation" not in told.takes:
         del options["expected"]
     return whole.replace(parameters=list(options.values()))
-
-
-def _beside(kind: str, journal: Journal, run: str | None, expected: Path | None) -> dict[str, Any]:
-    """Find what a kind takes beside the journal: bars, the trial ledger, a walk-forward."""
-    from iverson.config import settings
-    from iverson.monitoring.journal import Journal
-    from iverson.reports.expectation import read_expectation
-    from iverson.research.trials import LEDGER
-    from iverson.stages.report_bars import bars_of_run
-
-    found: dict[str, Any] = {}
-    takes, store = KINDS[kind].takes, settings().store
-    if "bars" in takes:
-        found["bars"] = bars_of_run(journal, run=run, store=store)
-    if "ledger" in takes:
-        found["ledger"] = store / LEDGER
-    if expected is not None:
-        with Journal(expected, read_only=True) as other:
-            found["expectation"] = read_expectation(other)
-    return found
 
 
 def _bot() -> Callable[[], Any]:

@@ -22,16 +22,18 @@ from iverson.monitoring.record import EquityRow
 from iverson.reports import phone
 from iverson.reports.kinds import KINDS, make_page
 from iverson.reports.page import Page
+from iverson.research.trials import LEDGER
 
 
 class Evening:
     """Makes the reports of a journal that are due.
 
-    `ledger` is the trial ledger, for the weekly suggestions; `store` has the bars before the run.
+    `store` has the bars before the run and, beside them, the trial ledger for the weekly
+    suggestions; `expected` is the journal of the walk-forward that the monthly review asks.
     """
 
-    def __init__(self, journal: Path, *, ledger: Path | None, store: Path | None) -> None:
-        self._journal, self._ledger, self._store = journal, ledger, store
+    def __init__(self, journal: Path, *, store: Path, expected: Path | None = None) -> None:
+        self._journal, self._store, self._expected = journal, store, expected
 
     def alerts(self, seq: int, run: str, row: EquityRow, *, off: frozenset[str]) -> Iterator[Alert]:
         """Make an alert of each report that is due with the account of a session.
@@ -70,16 +72,29 @@ class Evening:
         return phone.render(self._page(kind, run, row.session)).photos
 
     def _page(self, kind: str, run: str, session: date) -> Page:
-        from iverson.stages.report_bars import bars_of_run
-
         name, _, _ = kind.partition(" ")
         with Journal(self._journal, read_only=True) as journal:
-            beside: dict[str, Any] = {}
-            if "bars" in KINDS[name].takes:
-                beside["bars"] = bars_of_run(journal, run=run, store=self._store)
-            if "ledger" in KINDS[name].takes and self._ledger is not None:
-                beside["ledger"] = self._ledger
-            return make_page(name, journal, run=run, when=session.isoformat(), **beside)
+            more = beside(name, journal, run=run, store=self._store, expected=self._expected)
+            return make_page(name, journal, run=run, when=session.isoformat(), **more)
+
+
+def beside(
+    name: str, journal: Journal, *, run: str | None, store: Path, expected: Path | None
+) -> dict[str, Any]:
+    """Find what a report takes beside the journal: bars, the trial ledger, a walk-forward."""
+    from iverson.reports.expectation import read_expectation
+    from iverson.stages.report_bars import bars_of_run
+
+    found: dict[str, Any] = {}
+    takes = KINDS[name].takes
+    if "bars" in takes:
+        found["bars"] = bars_of_run(journal, run=run, store=store)
+    if "ledger" in takes:
+        found["ledger"] = store / LEDGER
+    if "expectation" in takes and expected is not None:
+        with Journal(expected, read_only=True) as other:
+            found["expectation"] = read_expectation(other)
+    return found
 
 
 def evening_text(journal: Path) -> Callable[[str], str]:

@@ -15,7 +15,6 @@ from iverson.errors import ConfigError, IversonError
 from iverson.monitoring.alerts import ways
 from iverson.monitoring.channel import Channel, Later, Log
 from iverson.monitoring.hiding import check_token
-from iverson.research.trials import LEDGER
 from iverson.stages.evening import Evening
 from iverson.stages.herald import Herald, HeraldMaker
 
@@ -40,7 +39,7 @@ def herald_of(journal: Path, clock: Callable[[], datetime], chosen: Settings) ->
         clock=clock,
         chosen=chosen.alerts,
         picture=partial(picture_of, store=chosen.store) if by_phone else None,
-        evening=Evening(journal, ledger=chosen.store / LEDGER, store=chosen.store)
+        evening=Evening(journal, store=chosen.store, expected=chosen.expected)
         if by_phone
         else None,
     )

@@ -56,7 +56,7 @@ def rehearsed(folder: Path, *, scenario: str | None = "lost-reply") -> Month:
             phone = Telegram(api.token, chat=api.chat, url=api.url, pace_seconds=0.0)
             return Herald(
                 journal, channel=phone, clock=clock, picture=picture_of,
-                evening=Evening(journal, ledger=None, store=folder / "store"),
+                evening=Evening(journal, store=folder / "store"),
             )  # fmt: skip
 
         rehearsal = system.rehearse(
