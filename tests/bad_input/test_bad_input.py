@@ -294,7 +294,8 @@ def test_faults_in_other_processes_come_out_the_same(folder: Path, module: str, 
     process = iverson(folder, "walk-forward", module, *WALK.replace("--jobs 1", "--jobs 2").split())
     out, err = process.communicate(timeout=60)
 
-    last = err.splitlines()[-1]
+    # joblib's tracker, a process of its own, may warn that an ended worker swept up before it.
+    last = [line for line in err.splitlines() if "resource_tracker" not in line][-1]
     assert process.returncode == 2
     assert words in last
     assert last.startswith("iverson: ")
