@@ -33,7 +33,7 @@ class CrossUp(bt.Strategy):
 
     def notify_order(self, order):
         done = order.executed
-        print(order.getordername(), order.getstatusname(), done.size, done.price)  # noqa: T201
+        print(order.getordername(), order.getstatusname(), done.size, done.price)  # noqa: T201 (an example)
 
     def next(self):
         waits = any(order.alive() for order in self.orders)

@@ -109,7 +109,7 @@ class Rider:
         waits = self._waits()
         status = 1
 
-        def take_turn(number: float, cells: tuple[Cell, ...]) -> None:  # noqa: C901, PLR0912
+        def take_turn(number: float, cells: tuple[Cell, ...]) -> None:  # noqa: C901, PLR0912 (one turn, no calls)
             nonlocal status
             for cell in cells:
                 cell[0] += 1

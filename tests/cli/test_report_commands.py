@@ -19,7 +19,7 @@ from iverson.reports import phone
 from iverson.reports.daily import daily
 from tests.reports.week import RUN, WED, journal, run_row, values
 
-TOKEN = "123456:not-a-real-one"  # noqa: S105
+TOKEN = "123456:not-a-real-one"  # noqa: S105 (of no bot)
 
 
 class Bot:

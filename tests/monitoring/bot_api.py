@@ -367,10 +367,10 @@ def _multipart(kind: str, body: bytes) -> dict[str, Any]:
     whole = message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body)
     given: dict[str, Any] = {}
     for part in whole.get_payload():  # type: ignore[union-attr]  # it is multipart
-        name = part.get_param("name", header="Content-Disposition")  # type: ignore[union-attr]
-        content = part.get_payload(decode=True)  # type: ignore[union-attr]
-        binary = part.get_filename() is not None  # type: ignore[union-attr]
-        given[str(name)] = content if binary else content.decode()  # type: ignore[union-attr]
+        name = part.get_param("name", header="Content-Disposition")  # type: ignore[union-attr]  # no str
+        content = part.get_payload(decode=True)  # type: ignore[union-attr]  # no str
+        binary = part.get_filename() is not None  # type: ignore[union-attr]  # no str
+        given[str(name)] = content if binary else content.decode()  # type: ignore[union-attr]  # no str
     return given
 
 

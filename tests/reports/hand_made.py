@@ -76,7 +76,7 @@ def order(
     long = (verdict.signal.side == "long") == (leg == "entry")
     usual = OrderEvent(
         at=close(session), session=session, order_id=f"{key}-{leg}", symbol=verdict.signal.symbol,
-        side="buy" if long else "sell", leg=leg,  # type: ignore[arg-type]
+        side="buy" if long else "sell", leg=leg,  # type: ignore[arg-type]  # a text
         kind="stop" if leg == "stop" else "limit", status=status, size=verdict.size, price=price,
     )  # fmt: skip
     return replace(usual, **other)

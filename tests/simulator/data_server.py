@@ -113,8 +113,8 @@ class DataServer:
 
     def client(self, kind: type[C]) -> C:
         """A client of alpaca-py whose answers are checked."""
-        made = kind(KEY, SECRET, url_override=f"http://{self.place}")  # type: ignore[call-arg]
-        session: requests.Session = made._session  # type: ignore[attr-defined]
+        made = kind(KEY, SECRET, url_override=f"http://{self.place}")  # type: ignore[call-arg]  # alpaca-py
+        session: requests.Session = made._session  # type: ignore[attr-defined]  # alpaca-py
         session.hooks["response"].append(_checked)
         return made
 

@@ -125,7 +125,7 @@ def main() -> None:
         month = rehearsed(Path(place))
         path = transcript(month, Path(sys.argv[1]))
     took = time.monotonic() - began
-    print(f"{path}: {len(month.messages)} messages, {len(month.photos)} pictures, {took:.0f} s")  # noqa: T201
+    print(f"{path}: {len(month.messages)} messages, {len(month.photos)} pictures, {took:.0f} s")  # noqa: T201 (a script)
 
 
 if __name__ == "__main__":

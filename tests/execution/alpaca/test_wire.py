@@ -35,7 +35,7 @@ def bracket(side: str = "long", target: float | None = TARGET) -> Bracket:
     if side == "short" and target is not None:
         target = 2 * LIMIT - target
     return Bracket(
-        "AAPL-1", "AAPL", side, SIZE, LIMIT, stop, target, 3, AT + timedelta(days=1)  # type: ignore[arg-type]
+        "AAPL-1", "AAPL", side, SIZE, LIMIT, stop, target, 3, AT + timedelta(days=1)  # type: ignore[arg-type]  # a text
     )  # fmt: skip
 
 
