@@ -215,7 +215,7 @@ def _last_instant(valid: Any, data: Any) -> Any:
 def _sender(cls: Any, stock: Any) -> Callable[..., Any]:
     """Return a broker's `buy` or `sell`, with stock's arguments in stock's order."""
 
-    def send(  # noqa: PLR0917 (quicker than by name, on every order)
+    def send(  # noqa: PLR0917 (stock's own arguments)
         self: Any,
         owner: Any,
         data: Any,
