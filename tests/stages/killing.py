@@ -146,7 +146,7 @@ def killed(scene: Scene, *, seed: int = 0, point: int | None = None) -> tuple[Pl
     chance = random.Random(f"kill {scene.name} {seed}")
     context = multiprocessing.get_context("forkserver")
     passed = context.Value("q", 0, lock=False)
-    context.set_forkserver_preload(["tests.stages.killing"])
+    context.set_forkserver_preload(["tests.stages.warm"])
     timeline = scene.timeline()
     kills, longest, woken = 0, 0.2, []
     with (
