@@ -139,6 +139,7 @@ class _Market:
             sockets.trades(
                 venue.key, venue.secret, paper=True, url=venue.urls.trading_stream,
                 hear=heard(store.hear), connected=store.connected,
+                lost=store.lost,
             ),
             sockets.minutes(
                 venue.key, venue.secret, self.symbols, feed="iex",

@@ -192,7 +192,7 @@ class _Wires(sockets.Pair):
             sockets.trades(
                 connection.key, connection.secret, paper=connection.is_paper,
                 url=connection.socket("/stream"), hear=store.hear, connected=store.connected,
-                **options,
+                lost=store.lost, **options,
             ),
             sockets.minutes(
                 connection.key, connection.secret, tuple(self._desk.bars),

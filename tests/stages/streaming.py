@@ -146,7 +146,7 @@ def _after(before: Bars, bars: Bars) -> Bars:
 def _often(make: Callable[..., Any]) -> Callable[..., Any]:
     def store(written: Any, note: Any) -> Any:
         made = make(written, note)
-        made.poll_seconds = 0.0
+        made.polling.seconds = 0.0
         return made
 
     return store

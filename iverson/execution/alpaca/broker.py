@@ -175,6 +175,9 @@ class AlpacaBroker(HearingBroker):
         if self.desk is None and self._halted_for and not group.reduces:
             self.refuse(group, bt.Order.Rejected, f"halted: {self._halted_for}")
             return
+        if not group.reduces and (blind := self.p.store.polling.blind):
+            self.refuse(group, bt.Order.Rejected, blind)
+            return
         body = sending.body_of(group, name)
         for order in group.legs:
             if order.exectype == bt.Order.Close:

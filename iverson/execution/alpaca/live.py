@@ -32,7 +32,7 @@ class Live:
 
     Parameters
     ----------
-    connected, refused: what is heard of the sockets themselves, see `sockets.trades`.
+    connected, lost, refused: what is heard of the sockets themselves, see `sockets.trades`.
     plan: "paid" listens to the whole tape (sip), "free" to one exchange (iex).
     url: where trading and data are, if not at Alpaca: the simulator's address.
     """
@@ -48,11 +48,12 @@ class Live:
         clock: Callable[[], datetime],
         hear: Callable[[Update], None],
         connected: Callable[[], None],
+        lost: Callable[[], None],
         refused: Callable[[str], None],
     ) -> None:
         self._key, self._secret, self._paper = key, secret, paper
         self._url, self.clock, self._hear = url, clock, hear
-        self._connected, self._refused = connected, refused
+        self._connected, self._lost, self._refused = connected, lost, refused
         self._feed: Feed = "sip" if plan == "paid" else "iex"
         self._plan: Plan = plan
         self._data = client.AlpacaData(
@@ -86,7 +87,8 @@ class Live:
         self._sockets.open(
             sockets.trades(
                 self._key, self._secret, paper=self._paper, hear=self._hear,
-                url=socket and f"{socket}/stream", connected=self._connected, **options,
+                url=socket and f"{socket}/stream", connected=self._connected, lost=self._lost,
+                **options,
             ),
             sockets.minutes(
                 self._key, self._secret, self._hub.symbols, feed=self._feed, hear=self._hub.hear,

@@ -15,19 +15,21 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-from iverson.errors import BrokerUnavailable, ConfigError
+from iverson.errors import ConfigError
 from iverson.execution.alpaca.broker import AlpacaBroker
+from iverson.execution.alpaca.comparing import Comparing
 from iverson.execution.alpaca.live import Live, MinuteData
-from iverson.execution.alpaca.opening import FILLS_BEFORE, Opening, TakingOver, chain
+from iverson.execution.alpaca.opening import Opening, TakingOver
 from iverson.execution.alpaca.pace import Pace, Priority
+from iverson.execution.alpaca.polling import Polling
 from iverson.execution.alpaca.protocol import Placed
 from iverson.execution.alpaca.rest import Rest
-from iverson.execution.alpaca.states import FillRow, OrderState, Standing, Update
+from iverson.execution.alpaca.states import OrderState, Standing, Update
 from iverson.execution.alpaca.tracking import Tracked
 from iverson.execution.alpaca.venue import Venue
 from iverson.execution.alpaca.wire import client_order_id
@@ -40,7 +42,6 @@ from iverson.market.calendar import utc_now
 from iverson.model import Intent
 
 SETTLE_SECONDS = 30.0
-SKEW_TOLD, SKEW_SECONDS = 2.0, 30.0  # of the two clocks: told once, entries refused
 
 
 class AlpacaStore:
@@ -55,7 +56,8 @@ class AlpacaStore:
     note: writes one value down, durably, before it returns.
     alarm: told what a person has to see, as (rule, reason); `told` what is only worth keeping.
     clock: the venue's time. monotonic, pause: seconds, and waiting for some.
-    poll_seconds: how often open orders, and the clock, are compared with the venue's.
+    poll_seconds: how often open orders, and the clock, are compared with the venue's; six times as
+        often while nothing is heard, see `Polling`.
     costs: fees that the venue will charge, for our own books; none on paper.
     limited: whether to keep below Alpaca's limit of requests.
     """
@@ -96,7 +98,7 @@ class AlpacaStore:
         self.alarm = alarm or _nowhere_at_all
         self.told = told or _nowhere
         self.costs = costs or Costs.none()
-        self.poll_seconds = poll_seconds
+        self.polling = Polling(clock, poll_seconds)
         self.account: Standing | None = None
         self._updates: deque[Update] = deque()
         self.late: Callable[[Any], None] = _nowhere  # executions and flows that were missed
@@ -106,11 +108,11 @@ class AlpacaStore:
         for one in self.written.intents:
             place = (one.key, one.leg)
             self._attempts[place] = max(self._attempts.get(place, 0), one.attempt)
-        self._refreshing: set[int] = set()
-        self._polled: datetime | None = None
-        self._told_skew = False
-        self._connections = self._looked_after = 0  # of the stream of orders
         self._refusing: deque[str] = deque()
+        # A stream outlives an outage; a wake ends, and comes again.
+        self._comparing = Comparing(
+            self.venue, self.worker, self.polling, self.clock, self.alarm, patient=threaded
+        )
 
     def getbroker(self, **params: Any) -> AlpacaBroker:
         """Return a broker for a Cerebro."""
@@ -119,7 +121,10 @@ class AlpacaStore:
     def getdata(self, *, dataname: str, **params: Any) -> MinuteData:
         """Return the live feed of a symbol for a Cerebro: minute bars, see `MinuteData`."""
         if self._feeds is None:
-            self._feeds = self._live(hear=self.hear, connected=self.connected, refused=self.refused)
+            self._feeds = self._live(
+                hear=self.hear, connected=self.connected, lost=self.lost,
+                refused=self.refused,
+            )  # fmt: skip
         return self._feeds.data(dataname, **params)
 
     # -- taking over ---------------------------------------------------------------------------
@@ -177,7 +182,10 @@ class AlpacaStore:
         body = json.loads(intent.body)
         if not intent.replaces:
             signed = float(body["qty"]) if body["side"] == "sell" else -float(body["qty"])
-            held = next((h.size for h in self.venue.holdings() if h.symbol == intent.symbol), 0.0)
+            holdings = self._comparing.unless_away(self.venue.holdings)
+            if holdings is None:
+                return Placed("abandoned", "the venue does not answer", 0)
+            held = next((h.size for h in holdings if h.symbol == intent.symbol), 0.0)
             if signed * held < 0 or abs(held) < abs(signed):
                 return Placed("gone", f"the broker holds {held:g}, not {signed:g}", 0)
         return self.venue.place(intent)
@@ -196,22 +204,29 @@ class AlpacaStore:
         """Make sure that an order of a finished group does not live on at the venue."""
         order_id = tracked.id
 
-        def look() -> OrderState | None:
+        def look() -> list[OrderState]:
             state = self.venue.order(order_id)
             if state is not None and state.alive:
                 self.venue.cancel(order_id)
                 state = self.venue.order(order_id)
-            return state
+            return [] if state is None else [state]
 
-        def looked(state: OrderState | None) -> None:
-            if state is not None and state.alive and state.meaning != "unknown":
-                self.worker.do(Priority.CANCEL, look, looked)
-            elif state is not None and state.filled > tracked.filled:
-                broker.halt(
-                    "out of sync", f"{state.symbol}: an exit filled after its position was closed"
-                )
+        def ask() -> None:
+            self.worker.do(Priority.CANCEL, lambda: self._comparing.unless_away(look), looked)
 
-        self.worker.do(Priority.CANCEL, look, looked)
+        def looked(found: list[OrderState] | None) -> None:
+            if found is None:
+                ask()
+            for state in found or ():
+                if state.alive and state.meaning != "unknown":
+                    ask()
+                elif state.filled > tracked.filled:
+                    broker.halt(
+                        "out of sync",
+                        f"{state.symbol}: an exit filled after its position was closed",
+                    )
+
+        ask()
 
     # -- how things stand ----------------------------------------------------------------------
 
@@ -223,10 +238,15 @@ class AlpacaStore:
     def hear(self, update: Update) -> None:
         """Take a message of the stream; called by its thread."""
         self._updates.append(update)
+        self.polling.heard()
 
     def connected(self) -> None:
         """Take word that the stream of orders is there: what was before it is asked for."""
-        self._connections += 1
+        self.polling.connected()
+
+    def lost(self) -> None:
+        """Take word that the stream of orders is not there; called by its thread."""
+        self.polling.lost()
 
     def refused(self, name: str) -> None:
         """Take word that a socket is refused again and again; called by its thread."""
@@ -234,82 +254,17 @@ class AlpacaStore:
 
     def refresh(self, broker: AlpacaBroker, group: Group) -> None:
         """Have a group's orders and executions read from the venue."""
-        ref = group.entry.ref
-        if ref in self._refreshing:
-            return
-        self._refreshing.add(ref)
-        known = [(one.id, one.name) for one in broker.tracking.of(group)]
-        since = broker.decided(group) - FILLS_BEFORE
-
-        def look() -> tuple[list[OrderState], list[FillRow]]:
-            return self._look(known), self.venue.fills(since)
-
-        def looked(found: tuple[Sequence[OrderState], Sequence[FillRow]]) -> None:
-            self._refreshing.discard(ref)
-            states, rows = found
-            for state in states:
-                broker.introduce(group, state)
-            broker.take_rows(rows)
-            for state in states:
-                tracked = broker.tracking.find(state.id, state.name)
-                if tracked is not None:
-                    broker.take_state(tracked, state)
-
-        self.worker.do(Priority.READ, look, looked)
-
-    def _look(self, known: Iterable[tuple[str, str]]) -> list[OrderState]:
-        found: dict[str, OrderState] = {}
-        for order_id, name in known:
-            if order_id in found:
-                continue
-            state = self.venue.order(order_id) if order_id else self.venue.order_named(name)
-            if state is None:
-                continue
-            for one in (state, *state.legs):
-                found.update((link.id, link) for link in chain(self.venue, one))
-        return list(found.values())
+        self._comparing.refresh(broker, group)
 
     def poll(self, broker: AlpacaBroker) -> None:
-        """Compare what is open with the venue, every so often."""
+        """Compare what is open with the venue, when that is due."""
         while self._refusing:
             self.alarm(
                 "socket",
                 f"Alpaca refuses the socket {self._refusing.popleft()}; it is tried on, and orders "
                 "are polled meanwhile",
             )
-        connections = self._connections
-        missed, self._looked_after = connections != self._looked_after, connections
-        now = self.clock()
-        if self._polled is None:
-            self._polled = now
-        if missed or now - self._polled >= timedelta(seconds=self.poll_seconds):
-            self._polled = now
-            self.worker.do(Priority.READ, self._skew, partial(self._skewed, broker))
-            for group in list(broker.groups.values()):
-                self.refresh(broker, group)
-
-    def _skew(self) -> float:
-        """Return the seconds that our clock is ahead of the venue's, beyond what asking took."""
-        asked = self.clock()
-        try:
-            theirs = self.venue.now()
-        except BrokerUnavailable:
-            return 0.0  # there is nothing to compare with; reads of orders will say so
-        if theirs < asked:
-            return (asked - theirs).total_seconds()
-        return min(0.0, (self.clock() - theirs).total_seconds())
-
-    def _skewed(self, broker: AlpacaBroker, skew: float) -> None:
-        if abs(skew) <= SKEW_TOLD:
-            self._told_skew = False
-            return
-        way = "ahead of" if skew > 0 else "behind"
-        words = f"this machine's clock is {abs(skew):,.0f} seconds {way} Alpaca's; set it (NTP)"
-        if abs(skew) > SKEW_SECONDS:
-            broker.halt("clock", words)
-        elif not self._told_skew:
-            self.alarm("clock", words)
-        self._told_skew = True
+        self._comparing.step(broker)
 
     def settle(self, broker: AlpacaBroker, seconds: float = SETTLE_SECONDS) -> None:
         """Wait until the venue has answered all that was sent, then take no more."""

@@ -40,10 +40,12 @@ class Thread:
         name: str,
         *,
         connected: Callable[[], None],
+        lost: Callable[[], None] | None = None,
         refused: Callable[[str], None] | None = None,
     ) -> None:
         self.stream = stream
         self.name = name
+        self._lost = lost
         self._refused = refused
         self.connections = 0
         self.failures = 0
@@ -73,6 +75,8 @@ class Thread:
         return self.failures >= REFUSALS
 
     async def _watched(self) -> None:
+        if self._lost is not None:
+            self._lost()  # alpaca-py connects only when there is no connection
         try:
             await self._begin()
         except BaseException:
@@ -133,12 +137,13 @@ def trades(
     url: str | None,
     hear: Callable[[Update], None],
     connected: Callable[[], None],
+    lost: Callable[[], None] | None = None,
     refused: Callable[[str], None] | None = None,
 ) -> Thread:
     """Return the socket of trade updates; `hear` gets each that can be read.
 
-    `connected` is called whenever a connection was made, `refused` with the socket's name once it
-    has failed to connect several times in a row; by its thread, both.
+    `connected` is called whenever a connection was made, `lost` whenever one has to be, `refused`
+    with the socket's name once that has failed several times in a row; by its thread, all three.
     """
     stream = TradingStream(
         key, secret, paper=paper, raw_data=True, websocket_params=dict(SOCKET),
@@ -153,7 +158,7 @@ def trades(
             logger.exception("a trade update could not be read")
 
     stream.subscribe_trade_updates(handle)
-    return Thread(stream, "alpaca-trades", connected=connected, refused=refused)
+    return Thread(stream, "alpaca-trades", connected=connected, lost=lost, refused=refused)
 
 
 def minutes(
