@@ -80,6 +80,7 @@ def remember(journal: Journal, run: str, *, after: date) -> Memory:
     answered: dict[SignalKey, Verdict] = {}
     began: datetime | None = None
     since, decided = date.min, None
+    first: date | None = None
     closes: dict[date, float] = {}
     cap, stepped = math.inf, date.min
     multiples: list[float] = []
@@ -109,6 +110,9 @@ def remember(journal: Journal, run: str, *, after: date) -> Memory:
         elif isinstance(value, Step):
             cap, stepped, multiples = value.cap, value.session, []
         elif isinstance(value, EquityRow):
+            if first is None:
+                first = value.session  # what was there before it is what the account began with
+                closes[new_york().offset(first, -1)] = value.equity
             closes[value.session] = value.equity
             decided = value.at
     oldest = after - timedelta(days=HIGH_DAYS)
@@ -151,7 +155,7 @@ def remember(journal: Journal, run: str, *, after: date) -> Memory:
             unbooked(executions, [value for value in values if isinstance(value, Fill)])
         ),
         decided=decided,
-        first=min(closes, default=None),
+        first=first,
         answered={key: one for key, one in answered.items() if decided is None or key[1] > decided},
         planned={key_of(one.signal): one for one in approved},
     )
