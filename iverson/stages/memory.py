@@ -110,9 +110,8 @@ def remember(journal: Journal, run: str, *, after: date) -> Memory:
         elif isinstance(value, Step):
             cap, stepped, multiples = value.cap, value.session, []
         elif isinstance(value, EquityRow):
-            if first is None:
-                first = value.session  # what was there before it is what the account began with
-                closes[new_york().offset(first, -1)] = value.equity
+            first = first or value.session
+            closes.setdefault(new_york().offset(first, -1), value.equity)  # what it began with
             closes[value.session] = value.equity
             decided = value.at
     oldest = after - timedelta(days=HIGH_DAYS)

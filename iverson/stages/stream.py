@@ -112,7 +112,7 @@ def _stream(
     warm_up = warm_up_bars(
         setup.strategy, setup.params, tuple(prepared.feeds), interval=prepared.interval
     )
-    windows = windows_of(prepared, memory.first or session, session, warm_up)
+    windows = windows_at_start(prepared, memory.first or session, session, warm_up)
     past = _past(prepared, windows)
     newest = max(_instant(bars.at[-1]) for bars in past.values())
     desk = Desk(
@@ -168,6 +168,17 @@ def _stream(
     while (order := broker.get_notification()) is not None:
         strategy.analyzers[0].notify_order(order)
     return Streamed(record, alpaca.problems)
+
+
+def windows_at_start(
+    prepared: Prepared, first: date, session: date, warm_up: int
+) -> dict[str, slice]:
+    """Return each symbol's rows known at a start, with their warm-up before `first`.
+
+    In the first minute of a session there is no bar of it yet: then from the session before.
+    """
+    known = [feed.bars.session[-1].item() for feed in prepared.feeds.values() if len(feed.bars)]
+    return windows_of(prepared, min(first, max(known, default=first)), session, warm_up)
 
 
 def _past(prepared: Prepared, windows: Mapping[str, slice]) -> dict[str, Bars]:

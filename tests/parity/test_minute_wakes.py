@@ -66,8 +66,8 @@ def fives() -> Mapping[str, Bars]:
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     strategy, params = CASES[request.param]
     setup = Setup(
-        strategy, tuple(rules.standard(short=True)), costs=Costs.none(), cash=100_000.0, params=params,
-        through_ticks=0, volume_share=1.0,
+        strategy, tuple(rules.standard(short=True)), costs=Costs.none(), cash=100_000.0,
+        params=params, through_ticks=0, volume_share=1.0,
     )  # fmt: skip
     bars = fives()
     street = Street(

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from iverson.errors import Refused
@@ -18,10 +19,12 @@ from iverson.market import sample
 from iverson.market.calendar import new_york
 from iverson.market.synthesis import synthesize
 from iverson.monitoring.journal import Journal
+from iverson.research.backtest import Prepared
 from iverson.signals.entry import Long
 from iverson.simulator.pacing import Pace
 from iverson.stages import admission
 from iverson.stages.seen import path_of
+from iverson.stages.stream import windows_at_start
 from iverson.stages.streaming import Stopping
 from iverson.strategy import Strategy
 from iverson.system import System
@@ -30,6 +33,7 @@ from tests.stages.trading_kit import exchange, use
 DAY = date(2012, 12, 28)
 RUN = "rehearse-EveryMinute"
 MINUTES_A_SECOND = 10
+WARM_UP = 60
 
 
 class EveryMinute(Strategy):
@@ -119,6 +123,21 @@ def test_stream_ends_after_the_close(
     lines = path_of(tmp_path / "iverson.db").read_text().splitlines()
     seen = [json.loads(line)["at"] for line in lines]
     assert max(seen) == close.isoformat()
+
+
+def test_start_in_the_first_minute_of_a_session_has_the_bars_before_it(bars: Any) -> None:
+    before = Prepared.of(
+        {symbol: one[one.session < np.datetime64(DAY)] for symbol, one in bars.items()}
+    )
+
+    found = windows_at_start(before, DAY, DAY, WARM_UP)
+
+    assert found == {
+        symbol: slice(len(one.bars) - 390 - WARM_UP, len(one.bars))
+        for symbol, one in before.feeds.items()
+    }
+    whole = windows_at_start(Prepared.of(bars), DAY, DAY, WARM_UP)
+    assert {rows.stop - rows.start for rows in whole.values()} == {390 + WARM_UP}
 
 
 def test_signals_are_given_back() -> None:
