@@ -72,6 +72,8 @@ class System(Trades):
     universe: when each symbol belonged, beside a list of some of its symbols; those without bars
         are left out, and a note says so.
     capital: steps by which sizes grow from a small beginning, which live trading wants; or None.
+    as_alpaca: whether backtests take orders on Alpaca's terms, a short's stop with Alpaca's collar
+        among them: after a gap it may wait; see `EquityBroker`.
     """
 
     strategy: type[Strategy] | Use | Sequence[type[Strategy] | Use]
@@ -90,6 +92,7 @@ class System(Trades):
     clock: Callable[[], datetime] = utc_now
     universe: Universe | None = None
     capital: CapitalSteps | None = None
+    as_alpaca: bool = False
 
     def __post_init__(self) -> None:
         made, params, own = checked_strategy(self.strategy)
@@ -337,14 +340,8 @@ class System(Trades):
     def _setup(self, params: Mapping[str, Any]) -> Setup:
         assert isinstance(self.strategy, type)  # one, or the one made of several
         return Setup(
-            strategy=self.strategy,
-            rules=tuple(self.rules),
-            sizing=self.sizing,
-            costs=self.costs,
-            cash=self.cash,
-            params={**self.params, **params},
-            through_ticks=self.through_ticks,
-            volume_share=self.volume_share,
-            universe=self.universe,
-            capital=self.capital,
-        )
+            strategy=self.strategy, rules=tuple(self.rules), sizing=self.sizing, costs=self.costs,
+            cash=self.cash, params={**self.params, **params}, through_ticks=self.through_ticks,
+            volume_share=self.volume_share, universe=self.universe, capital=self.capital,
+            as_alpaca=self.as_alpaca,
+        )  # fmt: skip

@@ -694,6 +694,26 @@ def test_short_strategy_earns_when_the_price_falls() -> None:
     assert trade.pnl == pytest.approx(4.0 * trade.size)
 
 
+@pytest.mark.parametrize(
+    ("as_alpaca", "left"),
+    [(False, 110.0), (True, 105.57)],  # 103 and 2.5 %, to the tick below
+)
+def test_stop_of_a_short_that_a_gap_has_passed_waits_at_alpacas_collar_if_asked_to(
+    *, as_alpaca: bool, left: float
+) -> None:
+    class Sell(Strategy):
+        warm_up = 0
+
+        def entry(self, data: Any) -> Short:
+            return Short(5, data.close, 103.0, 90.0)
+
+    series = bars("100 | 100/101/99/100 | 110/112/108/110 | 110/111/104/106")
+    outcome = go(Sell, series, rules=(rules.OneSystemPerSymbol(),), as_alpaca=as_alpaca)
+    (trade,) = [one for one in outcome.record.trades if one.exit_reason == "stop"]
+
+    assert (trade.side, trade.entry, trade.exit) == ("short", 100.0, left)
+
+
 def test_opposite_entries_of_one_symbol_become_one_position() -> None:
     class Either(Strategy):
         warm_up = 0

@@ -62,6 +62,7 @@ class Setup:
     reading: Reading = "worst"
     universe: Universe | None = None
     capital: CapitalSteps | None = None
+    as_alpaca: bool = False
 
     def __post_init__(self) -> None:
         known = parameters_of(self.strategy)
@@ -77,6 +78,8 @@ class Setup:
             raise ConfigError(
                 f"volume_share is {self.volume_share!r}; expected a fraction above 0 up to 1"
             )
+        if not isinstance(self.as_alpaca, bool):
+            raise ConfigError(f"as_alpaca is {self.as_alpaca!r}; expected True or False")
         if not isinstance(self.through_ticks, int) or self.through_ticks < 0:
             raise ConfigError(f"through_ticks is {self.through_ticks!r}; expected 0, 1, 2 ...")
 
@@ -238,12 +241,9 @@ def simulate(
         last=last, within=within, capital=setup.capital,
     )  # fmt: skip
     broker = EquityBroker(
-        cash=opening.cash,
-        costs=setup.costs,
-        through_ticks=setup.through_ticks,
-        volume_share=setup.volume_share,
-        reading=setup.reading,
-    )
+        cash=opening.cash, costs=setup.costs, through_ticks=setup.through_ticks,
+        volume_share=setup.volume_share, reading=setup.reading, as_alpaca=setup.as_alpaca,
+    )  # fmt: skip
     since = float(bt.date2num(first))
     broker.desk, broker.end_at, broker.hand_over = desk, max(ends), at_end == "carry"
     broker.carried, broker.carried_from = opening.carried, since

@@ -105,6 +105,7 @@ def run_row(
             **({"columns": passport.columns} if passport.columns else {}),
             **({"universe": repr(setup.universe)} if setup.universe else {}),
             **({"capital": repr(setup.capital)} if setup.capital else {}),
+            **({"as_alpaca": True} if setup.as_alpaca else {}),
         },
         symbols=passport.symbols,
         data_digest=passport.digest,

@@ -165,6 +165,8 @@ def _settings(result: WalkForward) -> Iterator[tuple[str, str]]:
         "limit orders",
         f"fill when the market trades {plural(setup.through_ticks, 'tick')} through them",
     )
+    if setup.as_alpaca:
+        yield "orders", "on Alpaca's terms; the stop of a short has Alpaca's collar"
     yield "volume", f"at most {percent(setup.volume_share, 0)} of a bar's volume"
     yield "starting cash", money(setup.cash)
     level, resamples = percent(result.metrics.level, 0), f"{result.metrics.resamples:,}"

@@ -65,6 +65,8 @@ def explain(setup: Setup, prepared: Prepared | None = None) -> str | None:
         return f"{type(setup.sizing).__name__} is a sizing of your own"
     if type(setup.costs) is not Costs:
         return f"{type(setup.costs).__name__} are costs of your own"
+    if setup.as_alpaca:
+        return "orders are taken on Alpaca's terms"
     if setup.capital is not None:
         return "by capital steps a size depends on the trades before it"
     if prepared and any(feed.bars.interval != DAILY for feed in prepared.feeds.values()):

@@ -161,6 +161,7 @@ def conditions_of(setup: Setup) -> str:
         setup.cash, setup.through_ticks, setup.volume_share, setup.reading,
         *((setup.universe,) if setup.universe else ()),
         *((setup.capital,) if setup.capital else ()),
+        *(("as Alpaca",) if setup.as_alpaca else ()),
         *((shape,) if (shape := shape_of(setup.strategy)) else ()),
     )  # fmt: skip
     return hashlib.sha256("|".join(map(repr, parts)).encode()).hexdigest()[:24]

@@ -294,6 +294,7 @@ STANDARD = rules.standard()
         (replace(SETUP, sizing=OwnSizing()), "OwnSizing is a sizing of your own"),
         (replace(SETUP, costs=OwnCosts()), "OwnCosts are costs of your own"),
         (replace(SETUP, capital=iv.CapitalSteps()), "by capital steps a size depends on"),
+        (replace(SETUP, as_alpaca=True), "orders are taken on Alpaca's terms"),
         (replace(SETUP, strategy=OwnSignals), "OwnSignals has no entry"),
         (replace(SETUP, strategy=OwnNext), r"OwnNext has a next\(\) of its own"),
         (replace(SETUP, strategy=OwnStop), r"OwnStop has a notify_trade\(\) of its own"),
@@ -365,7 +366,7 @@ def test_kernel_knows_every_setting() -> None:
     """A new setting has to be taught to the kernel, or refused by `explain`."""
     parts = {
         Setup: "strategy rules sizing costs cash params through_ticks volume_share reading"
-        " universe capital",
+        " universe capital as_alpaca",
         RiskSizing: "risk notional volume volume_sessions",
     }
     for part, names in parts.items():
