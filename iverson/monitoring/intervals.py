@@ -15,7 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from iverson.errors import ConfigError
+
 LEVEL = 0.95
+LEAST_RESAMPLES = 100
 
 Floats = NDArray[np.float64]
 
@@ -146,6 +149,13 @@ def percentile(value: float, samples: Floats, *, level: float = LEVEL) -> Interv
     low = float(np.quantile(known, tail, method="lower"))
     high = float(np.quantile(known, 1.0 - tail, method="higher"))
     return Interval(low, high)
+
+
+def checked_resamples(resamples: int) -> int:
+    """Return the number of resamples; `ConfigError` below what the tail of an interval needs."""
+    if resamples < LEAST_RESAMPLES:
+        raise ConfigError(f"resamples={resamples} are too few for a tail; expected 1000 or more")
+    return resamples
 
 
 def resample(

@@ -14,7 +14,7 @@ from datetime import date
 from numpy.typing import ArrayLike
 
 from iverson.market.bars import Bars
-from iverson.monitoring.intervals import sharpe_interval
+from iverson.monitoring.intervals import checked_resamples, sharpe_interval
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.measured import metric
 from iverson.monitoring.metrics import sharpe
@@ -25,7 +25,7 @@ from iverson.reports.journaled import Journaled, read
 from iverson.reports.monthly_drift import drift_section
 from iverson.reports.monthly_profit import months_section, profit_section, source_sections
 from iverson.reports.monthly_regimes import regime_section
-from iverson.reports.opening import checked, headline, subtitle
+from iverson.reports.opening import headline, subtitle
 from iverson.reports.page import Page, Section
 from iverson.reports.periods import Period, month_named
 
@@ -60,7 +60,7 @@ def monthly(
     period = month_named(month, whole.sessions)
     told = whole.until(period.last)
     chosen = (whole.run.seed or 0) if seed is None else seed
-    chance = {"seed": chosen, "resamples": checked(resamples)}
+    chance = {"seed": chosen, "resamples": checked_resamples(resamples)}
     return Page(
         kind="monthly",
         title=f"{told.run.strategy}, {period.first:%B %Y}",

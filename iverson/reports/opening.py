@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 
-from iverson.errors import ConfigError
 from iverson.model import Trade
 from iverson.reports.journaled import Journaled
 from iverson.reports.periods import Period
@@ -41,15 +40,3 @@ def period_return(told: Journaled, period: Period) -> float:
     """Compound the returns of the period's sessions, a fraction; deposits are no return."""
     grown: float = math.prod(1.0 + one for one in period.of(told.returns).tolist())
     return grown - 1.0
-
-
-def checked(resamples: int) -> int:
-    """Refuse fewer resamples than the tail of an interval needs.
-
-    Raises
-    ------
-    ConfigError
-    """
-    if resamples < 100:
-        raise ConfigError(f"resamples={resamples} are too few for an interval; expected 1000")
-    return resamples

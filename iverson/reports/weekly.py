@@ -13,10 +13,11 @@ from datetime import date
 from pathlib import Path
 
 from iverson.market.bars import Bars
+from iverson.monitoring.intervals import checked_resamples
 from iverson.monitoring.journal import Journal
 from iverson.reports.five import five_section, measured
 from iverson.reports.journaled import read
-from iverson.reports.opening import checked, headline, subtitle
+from iverson.reports.opening import headline, subtitle
 from iverson.reports.page import Page
 from iverson.reports.periods import week_named
 from iverson.reports.suggestions import suggest
@@ -54,7 +55,7 @@ def weekly(
     period = week_named(week, whole.sessions)
     told = whole.until(period.last)
     chosen = (whole.run.seed or 0) if seed is None else seed
-    times = checked(resamples)
+    times = checked_resamples(resamples)
     return Page(
         kind="weekly",
         title=f"{told.run.strategy}, week {period.name}",

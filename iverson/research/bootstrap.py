@@ -23,6 +23,7 @@ from iverson.monitoring.intervals import (
     Floats,
     Interval,
     block_draws,
+    checked_resamples,
     percentile,
 )
 
@@ -121,8 +122,7 @@ def bootstrap_interval(
         raise ConfigError(f"method={method!r} is unknown; expected 'bca' or 'percentile'")
     if not 0.0 < level < 1.0:
         raise ConfigError(f"level={level} is none; expected a fraction such as 0.95")
-    if resamples < 100:
-        raise ConfigError(f"resamples={resamples} are too few for a tail; expected 1000 or more")
+    checked_resamples(resamples)
     function, usual = STATISTICS[statistic]
     method = method or usual
     values = np.asarray(returns, dtype=np.float64)

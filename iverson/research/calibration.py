@@ -20,6 +20,7 @@ from iverson.monitoring.intervals import (
     UNKNOWN,
     Floats,
     Interval,
+    checked_resamples,
     independent_draws,
     percentile,
     resample,
@@ -147,6 +148,7 @@ def calibration(trades: pd.DataFrame, *, seed: int = 0, resamples: int = 1000) -
     same stake, whatever the slots, the caps, whole shares and the equity of the day. The gain of
     sizing is Σ pnl − flat = N · cov(R, risk), with the population covariance.
     """
+    checked_resamples(resamples)
     known = (trades["confidence"] >= 1) & trades["r_multiple"].notna()
     kept = trades.loc[known]
     confidence = kept["confidence"].to_numpy(dtype=np.int64)

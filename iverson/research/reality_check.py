@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from iverson.errors import ConfigError
-from iverson.monitoring.intervals import Floats, block_draws
+from iverson.monitoring.intervals import Floats, block_draws, checked_resamples
 from iverson.research.bootstrap import checked_block, optimal_block
 from iverson.research.overfitting_trials import trial_matrix
 
@@ -187,8 +187,7 @@ def superior_ability(
 
 def _ahead(returns: Floats, benchmark: Floats | float, resamples: int) -> Floats:
     matrix = trial_matrix(returns, least=LEAST_SESSIONS)
-    if resamples < 100:
-        raise ConfigError(f"resamples={resamples} are too few for a tail; expected 1000 or more")
+    checked_resamples(resamples)
     beaten = np.asarray(benchmark, dtype=np.float64)
     if beaten.shape not in ((), (len(matrix),)):
         raise ConfigError(

@@ -60,7 +60,7 @@ def by_regime(
 
     Raises
     ------
-    DataError: labels with a session twice.
+    DataError: labels with a session twice. ConfigError: fewer than 100 resamples.
 
     Notes
     -----
@@ -69,6 +69,7 @@ def by_regime(
     the spells nor their number are taken as given. Win rate: Wilson. P&L: the state's trades drawn
     independently.
     """
+    intervals.checked_resamples(resamples)
     if not labels.index.is_unique:
         raise DataError("the labels have a session twice; expected one row for each session")
     equity = result.equity

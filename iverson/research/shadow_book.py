@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from iverson.execution.bracket import on_grid
 from iverson.market.bars import Bars
 from iverson.model import Verdict
-from iverson.monitoring.intervals import UNKNOWN, Interval, independent_draws, percentile, resample
+from iverson.monitoring.intervals import (
+    UNKNOWN,
+    Interval,
+    checked_resamples,
+    independent_draws,
+    percentile,
+    resample,
+)
 from iverson.research.shadow import ShadowTrade, follow
 
 
@@ -49,6 +56,7 @@ def by_rule(shadow: pd.DataFrame, *, seed: int = 0, resamples: int = 1000) -> pd
     planned risk. The interval resamples filled signals independently; they overlap, so the true
     one is wider.
     """
+    checked_resamples(resamples)
     rows = {}
     generator = np.random.default_rng(seed)
     groups = sorted(shadow.groupby("rule"), key=lambda item: (-len(item[1]), str(item[0])))

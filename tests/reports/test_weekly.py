@@ -349,7 +349,7 @@ def test_metric_without_enough_is_never_judged() -> None:
 
 
 def test_too_few_resamples_are_refused() -> None:
-    with pytest.raises(ConfigError, match="too few for an interval"):
+    with pytest.raises(ConfigError, match="too few for a tail"):
         page_of(by_hand(), resamples=99)
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import iverson as iv
+from iverson.errors import ConfigError
 from iverson.monitoring.intervals import wilson
 from iverson.research.calibration import MINIMUM_FOR_INTERVAL, calibration
 from iverson.testing import bars
@@ -130,11 +131,11 @@ def test_what_sizing_earned_is_the_covariance_of_r_and_risk(rows):
     table = pd.DataFrame(rows, columns=["confidence", "r_multiple", "risk"])
     table["pnl"] = table["r_multiple"] * table["risk"]
 
-    found = calibration(table, resamples=10)
+    found = calibration(table, resamples=100)
 
     covariance = np.cov(table["r_multiple"], table["risk"], ddof=0)[0, 1]
     assert found.sized - found.flat == pytest.approx(len(table) * covariance, abs=1e-6)
-    even = calibration(table.assign(risk=7.0, pnl=7.0 * table["r_multiple"]), resamples=10)
+    even = calibration(table.assign(risk=7.0, pnl=7.0 * table["r_multiple"]), resamples=100)
     assert even.flat == pytest.approx(even.sized, abs=1e-9)
 
 
@@ -176,7 +177,7 @@ def test_on_noise_confidence_is_believed_at_most_as_often_as_the_level_says():
     noise = np.clip(generator.normal(0.1, 1.2, (times, 90)), -1.0, 1.5)
 
     believed = sum(
-        calibration(trades({2: row[:50], 3: row[50:80], 5: row[80:]}), resamples=1).calibrated
+        calibration(trades({2: row[:50], 3: row[50:80], 5: row[80:]}), resamples=100).calibrated
         for row in noise
     )
 
@@ -206,3 +207,8 @@ def test_a_runs_own_trades_are_taken_as_they_are():
     assert found.sized == pytest.approx(run.trades["pnl"].sum())
     assert set(found.steps.index) == {2, 4}
     assert "confidence 2: " in str(found)
+
+
+def test_too_few_resamples_for_a_tail_are_refused() -> None:
+    with pytest.raises(ConfigError, match="resamples=0 are too few for a tail"):
+        calibration(trades({2: [1.0] * 12}), resamples=0)
