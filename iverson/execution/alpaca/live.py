@@ -96,7 +96,7 @@ class Live:
         )  # fmt: skip
 
     def close(self) -> None:
-        """Stop listening; takes some seconds."""
+        """Stop listening."""
         self._sockets.close()
 
 
