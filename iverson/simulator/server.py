@@ -260,8 +260,12 @@ class Simulator:
 
     @property
     def now(self) -> datetime:
-        """The simulated clock."""
-        return self.call(lambda venue: venue.exchange.now)
+        """The simulated clock; while it is being moved, an instant on the way.
+
+        Asked several times a bar, so read here and not in the loop's thread: it is one value, and
+        only ever replaced.
+        """
+        return self._running_venue().exchange.now
 
     @property
     def state(self) -> dict[str, Any]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 HOSTS = {Stage.PAPER: "paper-api.alpaca.markets", Stage.LIVE: "api.alpaca.markets"}
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+FRESH_SECONDS = 0.002  # that what the exchange on loopback says of the time holds: as asking takes
 FOREIGN_KEYS = {Stage.PAPER: "AK", Stage.LIVE: "PK"}
 
 
@@ -133,16 +134,50 @@ def connect(settings: Settings, stage: Stage, clock: Callable[[], datetime]) -> 
                 f"these keys are not of a {stage.value} account; set the {stage.value} account's "
                 "as IVERSON_ALPACA_KEY and IVERSON_ALPACA_SECRET"
             )
-    pause = time.sleep
+    pause: Callable[[float], None] = time.sleep
     rest = Rest(key, secret, paper=not live, url=url.rstrip("/"))
     pace = Pace(time.monotonic, pause, limited=stage is not Stage.REHEARSE)
     venue = Venue(rest, pace, clock, pause)
     if stage is Stage.REHEARSE:
-        clock = venue.now  # of the exchange on loopback, which is not that of this machine
+        # The time is that of the exchange on loopback, which is not that of this machine.
+        clock = _Glance(venue.now, rest, time.monotonic)
+        pause = clock.pausing(pause)
         venue = Venue(rest, pace, clock, pause)
     return Connection(
         stage, url, settings.alpaca_data_url, settings.alpaca_plan, key, secret, clock, venue, rest
     )
+
+
+class _Glance:
+    """The clock of the exchange on loopback, asked for once a moment.
+
+    A wake reads the time several times for every bar of its warm-up, and to ask each time would be
+    most of its work. What was said does not hold beyond a wait or another request, with which the
+    exchange's time may go on.
+    """
+
+    def __init__(
+        self, ask: Callable[[], datetime], rest: Rest, monotonic: Callable[[], float]
+    ) -> None:
+        self._ask, self._rest, self._monotonic = ask, rest, monotonic
+        self._said: tuple[datetime, float, int] | None = None
+
+    def __call__(self) -> datetime:
+        said = self._said
+        if said is not None and said[2] == self._rest.made and self._monotonic() < said[1]:
+            return said[0]
+        now = self._ask()
+        self._said = now, self._monotonic() + FRESH_SECONDS, self._rest.made
+        return now
+
+    def pausing(self, pause: Callable[[float], None]) -> Callable[[float], None]:
+        """Return a pause after which the time is asked for anew."""
+
+        def paused(seconds: float) -> None:
+            pause(seconds)
+            self._said = None
+
+        return paused
 
 
 def stage_of_keys(settings: Settings) -> Stage:

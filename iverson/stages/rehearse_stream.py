@@ -32,18 +32,19 @@ if TYPE_CHECKING:
     from iverson.simulator.settings import Switches
 
 IDLE_SECONDS = 0.002
+MOMENT = 0.05  # seconds that what was asked for is waited for before looking again
 PATIENCE = 120.0  # seconds; on a busy machine a step may take long, and nothing is lost by waiting
 
 
 class SteppedHub(SeeingHub):
     """A hub that moves the exchange on when it has nothing left to hand out."""
 
-    step: Callable[[], bool] = staticmethod(lambda: False)
+    step: Callable[[], None] = staticmethod(lambda: None)
 
     def wait(self, seconds: float) -> None:  # noqa: ARG002 (it never waits for the clock)
         """Move on by one bar, or wait a moment for what is still on its way."""
-        if self.empty and not self.step():
-            time.sleep(IDLE_SECONDS)
+        if self.empty:
+            self.step()
 
 
 def rehearse_minutes(
@@ -151,17 +152,16 @@ class _Market:
             socket.start()
         venue.wait_for_subscriptions(2, seconds=PATIENCE)
 
-    def step(self) -> bool:
-        """Move on by a bar when nothing is under way; False when there was something."""
+    def step(self) -> None:
+        """Move on by a bar when nothing is under way, else wait a moment for what is."""
         store = self._store
         assert store is not None
         if not store.worker.idle:
-            return False
-        if self.venue.now >= self.end or self.venue.step() == 0:
+            store.worker.wait(MOMENT)
+        elif self.venue.now >= self.end or self.venue.step() == 0:
             self._cerebro.runstop()
-            return False
-        self.venue.wait_until_consumed(seconds=PATIENCE)
-        return True
+        else:
+            self.venue.wait_until_consumed(seconds=PATIENCE)
 
     def stop(self) -> None:
         for socket in self._sockets:

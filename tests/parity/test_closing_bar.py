@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from iverson.book import Halt
@@ -34,6 +35,7 @@ from iverson.testing import signal
 
 DAYS = [day.item() for day in new_york().between(date(2012, 4, 3), date(2012, 4, 5))]
 SEED = 11
+TRADED = np.timedelta64(40, "m")  # longer than any entry here waits
 ABOVE = 1.02  # the limit of a buy that the next open would fill
 
 
@@ -57,8 +59,12 @@ class AtTheClose(Strategy):
 
 
 def bars() -> dict[str, Bars]:
+    """Minutes of a symbol that trades near open and close only; what is between decides nothing."""
     daily = sample.load(["IBM"])["IBM"]
-    return {"IBM": synthesize(daily.between(date(2012, 4, 2), DAYS[-1]), seed=SEED)}
+    whole = synthesize(daily.between(date(2012, 4, 2), DAYS[-1]), seed=SEED)
+    after_open = whole.at - new_york().opens(whole.session)
+    before_close = new_york().closes(whole.session) - whole.at
+    return {"IBM": whole[np.flatnonzero((after_open <= TRADED) | (before_close < TRADED))]}
 
 
 def both(tmp_path: Path, **params: Any) -> tuple[Outcome, Rehearsal, list[Any]]:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import date, timedelta
+
 import pytest
 
 from iverson.config import Settings
@@ -10,7 +13,9 @@ from iverson.errors import ConfigError, Refused
 from iverson.market.calendar import utc_now
 from iverson.model import Stage
 from iverson.simulator.auth import PAPER_KEY
+from iverson.simulator.server import Simulator
 from iverson.stages.connection import Connection, connect, stage_of_keys
+from tests.stages.trading_kit import after_close, exchange
 
 PAPER, LIVE, SECRET = "PK1234567890", "AK1234567890", "a-secret-that-nobody-sees"
 LOOPBACK = "http://127.0.0.1:9"
@@ -88,3 +93,71 @@ def test_keys_are_never_shown() -> None:
 def test_stage_is_told_from_the_keys() -> None:
     assert stage_of_keys(settings(PAPER)) is Stage.PAPER
     assert stage_of_keys(settings(LIVE)) is Stage.LIVE
+
+
+# -- the time on loopback --------------------------------------------------------------------------
+
+TUESDAY = date(2005, 3, 1)
+
+
+@pytest.fixture
+def venue() -> Iterator[Simulator]:
+    with exchange(after_close(TUESDAY)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def connected(venue: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+    """To the exchange, with a moment that is longer than a test."""
+    monkeypatch.setattr("iverson.stages.connection.FRESH_SECONDS", 60.0)
+    connection = connect(
+        Settings(
+            alpaca_key=venue.key,  # type: ignore[arg-type]  # pydantic makes secrets of texts
+            alpaca_secret=venue.secret,  # type: ignore[arg-type]  # as above
+            alpaca_paper_url=venue.urls.trading,
+        ),
+        Stage.PAPER,
+        utc_now,
+    )
+    yield connection
+    connection.close()
+
+
+def test_time_on_loopback_is_asked_for_once_a_moment(
+    venue: Simulator, connected: Connection
+) -> None:
+    start = after_close(TUESDAY)
+    told = [connected.clock() for _ in range(5)]
+
+    assert told == [start] * 5
+    assert connected.rest.made == 1
+
+
+def test_time_on_loopback_is_asked_for_anew_after_another_request(
+    venue: Simulator, connected: Connection
+) -> None:
+    later = connected.clock() + timedelta(minutes=5)
+    venue.advance_to(later)
+    connected.venue.account()
+
+    assert connected.clock() == later
+
+
+def test_time_on_loopback_is_asked_for_anew_after_a_wait(
+    venue: Simulator, connected: Connection
+) -> None:
+    later = connected.clock() + timedelta(minutes=5)
+    venue.advance_to(later)
+    connected.venue.pause(0.0)
+
+    assert connected.clock() == later
+
+
+def test_time_on_loopback_is_asked_for_anew_after_the_moment(
+    venue: Simulator, connected: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iverson.stages.connection.FRESH_SECONDS", 0.0)
+    later = connected.clock() + timedelta(minutes=5)
+    venue.advance_to(later)
+
+    assert connected.clock() == later

@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import backtrader as bt
 import pytest
 
 from iverson.execution.alpaca.store import AlpacaStore
@@ -23,6 +24,17 @@ PERIOD, SHARES, REWARD = 3, 10, 0.02
 CROSSED = 99.0  # the first close above the average of three
 
 
+class Decided(bt.Analyzer):
+    """How many bars the strategy is done with; an analyzer has its turn after it."""
+
+    bars = 0
+
+    def next(self) -> None:
+        self.bars = len(self.strategy)
+
+    prenext = next
+
+
 def test_example_buys_once_it_is_live_and_sells_at_its_target(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -32,18 +44,22 @@ def test_example_buys_once_it_is_live_and_sells_at_its_target(
             sim.step()
         store = AlpacaStore(
             sim.key, sim.secret, url=sim.urls.trading, limited=False, clock=lambda: sim.now,
-            poll_seconds=0.0,
+            poll_seconds=1.0,  # of the exchange, so once a bar
         )  # fmt: skip
         cerebro = plain_backtrader.made(store, "TEST", hours=1, period=PERIOD, target=REWARD)
         (data,) = cerebro.datas
         data.p.qcheck = 0.02
+        cerebro.addanalyzer(Decided)
+
+        def decided() -> int:
+            return sum(one.analyzers[0].bars for one in cerebro.runningstrats)
 
         def market() -> None:
             try:
                 sim.wait_for_subscriptions(2, seconds=SECONDS)
                 for number in range(BEFORE + 1, len(FALLS_THEN_RISES.split()) + 1):
                     sim.step()
-                    wait(lambda number=number: len(data) >= number)
+                    wait(lambda number=number: decided() >= number)
                     wait(lambda: store.worker.idle)
             finally:
                 cerebro.runstop()

@@ -98,7 +98,7 @@ class Live:
         )  # fmt: skip
 
     def close(self) -> None:
-        """Stop listening; takes some seconds."""
+        """Stop listening."""
         self._sockets.close()
 
 

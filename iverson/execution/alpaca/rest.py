@@ -32,6 +32,8 @@ class Rest:
     key, secret: the account's keys; never shown.
     paper: whether the address is the paper one; `url` overrides it (the simulator's).
     connect_seconds, read_seconds: after which a call counts as unanswered.
+
+    `made` counts the calls that have ended.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Rest:
         connect_seconds: float = CONNECT_SECONDS,
         read_seconds: float = READ_SECONDS,
     ) -> None:
+        self.made = 0
         self.client = TradingClient(key, secret, paper=paper, raw_data=True, url_override=url)
         self.client._retry = 0  # noqa: SLF001 (its constructor cannot switch repeating off)
         session = self.client._session  # noqa: SLF001 (the only way to give it timeouts)
@@ -61,6 +64,8 @@ class Rest:
         except (requests.RequestException, ValueError) as error:
             # ValueError: an answer that is cut short, or no JSON at all
             return Reply(0, error=f"{type(error).__name__} on {method} {path}")
+        finally:
+            self.made += 1
 
     def close(self) -> None:
         """Close the connections."""

@@ -2,12 +2,14 @@
 """Alpaca's two sockets, each in a thread of its own; what they say is only put into a queue.
 
 alpaca-py reconnects by itself, but tells nobody: that a connection was made or lost is learned
-here, because what happened in between is not repeated by the venue. Messages are taken raw, so
-that a word nobody knows is not thrown away.
+here, because what happened in between is not repeated by the venue. It looks for a stop every five
+seconds only; here a stop ends the listening at once. Messages are taken raw, so that a word nobody
+knows is not thrown away.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -25,7 +27,7 @@ from iverson.execution.alpaca.hub import Candle
 from iverson.execution.alpaca.states import Update
 
 logger = logging.getLogger(__name__)
-STOP_SECONDS = 8.0  # alpaca-py looks for a stop every 5 seconds
+STOP_SECONDS = 8.0  # for a socket to close
 FREE_SYMBOLS = 30  # that a free plan's socket gives bars of
 REFUSALS = 3  # failed connections in a row before a person is told
 SOCKET = {"ping_interval": 10, "ping_timeout": 20, "max_queue": 1024}
@@ -52,6 +54,8 @@ class Thread:
         self._connected = connected
         self._begin = stream._start_ws  # noqa: SLF001 (nothing public tells of a connection)
         stream._start_ws = self._watched  # noqa: SLF001 (as above)
+        self._consume = stream._consume  # noqa: SLF001 (nothing public ends it at once)
+        stream._consume = self._consumed  # noqa: SLF001 (as above)
         self._thread = threading.Thread(target=stream.run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -88,6 +92,19 @@ class Thread:
         self.connections += 1
         self._connected()
 
+    async def _consumed(self) -> Any:
+        """Listen to a connection until it breaks or a stop is asked for, and then close it."""
+        listening = asyncio.create_task(self._consume())
+        stopped = asyncio.create_task(self.stream._stop_stream_event.wait())  # noqa: SLF001 (as above)
+        await asyncio.wait((listening, stopped), return_when=asyncio.FIRST_COMPLETED)
+        for one in (listening, stopped):
+            one.cancel()
+        try:
+            return await listening
+        except asyncio.CancelledError:
+            await self.stream.close()
+            return False  # not because it was mute
+
 
 class Pair:
     """An account's two sockets, orders and bars: opened together, closed together."""
@@ -111,7 +128,7 @@ class Pair:
         return self._sockets[1].connections if self._sockets else 0
 
     def close(self) -> None:
-        """Stop both at once: alpaca-py takes some seconds to notice."""
+        """Stop both, side by side."""
         stopping = [threading.Thread(target=socket.stop) for socket in self._sockets]
         self._sockets = ()
         for one in stopping:

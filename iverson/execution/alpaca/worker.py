@@ -36,6 +36,10 @@ class Worker(Protocol):
         """Whether no job waits or runs and nothing is left to drain."""
         ...
 
+    def wait(self, seconds: float) -> None:
+        """Wait until every job is done and can be drained, so long at most."""
+        ...
+
     def stop(self, seconds: float) -> bool:
         """Take no more jobs; wait so long for those there are. False: some are left."""
         ...
@@ -61,6 +65,9 @@ class Inline:
     def idle(self) -> bool:
         """Whether nothing is left to drain."""
         return not self._done
+
+    def wait(self, seconds: float) -> None:
+        """Nothing runs."""
 
     def stop(self, seconds: float) -> bool:  # noqa: ARG002 (nothing runs)
         """Nothing runs, so nothing is left."""
@@ -102,6 +109,11 @@ class Threaded:
         """Whether no job waits or runs and nothing is left to drain."""
         with self._lock:
             return self._pending == 0 and not self._done
+
+    def wait(self, seconds: float) -> None:
+        """Wait until every job is done and can be drained, so long at most."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._pending == 0, timeout=seconds)
 
     def stop(self, seconds: float) -> bool:
         """Take no more jobs and wait for those there are."""

@@ -103,13 +103,16 @@ def test_fill_that_is_lost_with_its_socket_is_found_when_the_socket_is_back() ->
 def test_bars_go_on_while_the_venue_limits_requests() -> None:
     limited = Fault(on="POST /v2/orders", nth="1-2", do="status", status=429)
     script = Scenario("limited", "Two orders are answered 429.", (limited,))
+    all_seen = threading.Event()  # the order is tried again when all bars have come, not after 3 s
     with exchange(minutes(PRICES), at=at("09:30", SESSION), scenario=script) as venue:
 
         def market(sim: Any, strategy: Any) -> None:
             step_all(sim, strategy, len(PRICES.split()))
+            assert "Accepted" not in strategy.notified
+            all_seen.set()
             wait(lambda: "Accepted" in strategy.notified)
 
-        strategy = trade(venue, market)
+        strategy = trade(venue, market, pause=lambda _: all_seen.wait(SECONDS))
         orders = venue.sim.ledger["orders"]
 
     assert strategy.bars_when["Accepted"] == len(PRICES.split())  # all bars came before it

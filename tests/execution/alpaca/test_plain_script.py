@@ -64,7 +64,7 @@ def test_plain_strategy_sees_history_then_live_bars_and_its_order_is_filled() ->
             sim.step()
         store = AlpacaStore(
             sim.key, sim.secret, url=sim.urls.trading, limited=False, clock=lambda: sim.now,
-            poll_seconds=0.0,
+            poll_seconds=1.0,  # of the exchange, so once a bar
         )  # fmt: skip
         cerebro = bt.Cerebro(stdstats=False)
         cerebro.setbroker(store.getbroker())

@@ -57,6 +57,25 @@ def test_jobs_run_in_another_thread_and_what_follows_in_this_one() -> None:
     assert worker.stop(PATIENCE)
 
 
+def test_waiting_ends_with_the_last_job_and_leaves_what_follows_to_be_drained() -> None:
+    worker, seen, gate = Threaded(), [], threading.Event()
+    worker.do(Priority.READ, gate.wait, seen.append)
+    worker.do(Priority.READ, lambda: 1, seen.append)
+    worker.wait(0.01)
+    assert not worker.idle
+
+    threading.Timer(0.05, gate.set).start()
+    began = time.monotonic()
+    worker.wait(PATIENCE)
+
+    assert time.monotonic() - began < PATIENCE
+    assert seen == []
+    worker.drain()
+    assert seen == [True, 1]
+    assert worker.idle
+    assert worker.stop(PATIENCE)
+
+
 def test_urgent_jobs_go_first() -> None:
     worker, order, gate = Threaded(), [], threading.Event()
     worker.do(Priority.READ, lambda: gate.wait(PATIENCE), lambda _: None)
