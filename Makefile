@@ -52,7 +52,7 @@ campaign: $(READY) ## engine against stock, kernel against engine, noise, the ex
 	@$(BIN)/python -m tests.research.sweep_campaign 0 980
 	@$(BIN)/python -m tests.simulator.campaign
 	@$(BIN)/python -m tests.stages.campaign
-	@$(BIN)/python -m pytest -q -n 0 -m slow tests/stages/test_canary.py
+	@$(BIN)/python -m pytest -q -n 0 -m slow tests/stages/test_canary.py tests/parity
 	@$(BIN)/python -m tests.research.overfitting_campaign --repeats 2000
 
 bench: $(READY) ## the speed page, against stock Backtrader (10 minutes) and PEERS="vectorbt ..." (10 each)

@@ -29,17 +29,21 @@ from iverson.stages.runs import begin
 from iverson.stages.wake import wake
 from strategies.opening_range import OpeningRangeBreakout
 from tests.minute_bars import summed
-from tests.parity.test_streams import CENT, Dip, decision, shares
+from tests.parity.test_streams import CENT, SEED, Dip, decision, shares
 from tests.parity.test_wakes import on_cents
 from tests.stages.rig import Breaking, Street, journal_at, store_of
 
 RUN, LENGTH = "rehearse-minutes", 5
 BEFORE = np.datetime64("2012-03-01")
 FIRST, LAST = date(2012, 4, 3), date(2012, 4, 4)
+MORE_OFTEN = dict(volume=0.8)
 CASES = {
-    "dip": (Dip, dict(down=0.9925, up=1.006)),
-    "opening range": (OpeningRangeBreakout, dict(volume=0.8)),
+    "dip": (Dip, FIRST, LAST, dict(down=0.9925, up=1.006)),
+    "opening range": (OpeningRangeBreakout, FIRST, LAST, MORE_OFTEN),
+    "three months": (OpeningRangeBreakout, date(2012, 4, 2), date(2012, 6, 29), MORE_OFTEN),
 }
+LONG, SLOW = {"three months"}, [pytest.mark.slow, pytest.mark.timeout(3600)]  # `make campaign`
+PARAMS = [pytest.param(name, marks=SLOW if name in LONG else []) for name in CASES]
 
 
 @dataclass(frozen=True)
@@ -54,24 +58,24 @@ class Case:
         return [one for one in self.journal if type(one).__name__ == kind]
 
 
-def fives() -> Mapping[str, Bars]:
+def fives(last: date) -> Mapping[str, Bars]:
     daily = on_cents(sample.load(["AAPL", "IBM"]))
     return {
-        symbol: summed(synthesize(one[one.session >= BEFORE].between(date.min, LAST), seed=11), 5)
+        symbol: summed(synthesize(one[one.session >= BEFORE].between(date.min, last), seed=SEED), 5)
         for symbol, one in daily.items()
     }
 
 
-@pytest.fixture(scope="module", params=list(CASES))
+@pytest.fixture(scope="module", params=PARAMS)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    strategy, params = CASES[request.param]
+    strategy, first, last, params = CASES[request.param]
     setup = Setup(
         strategy, tuple(rules.standard(short=True)), costs=Costs.none(), cash=100_000.0,
         params=params, through_ticks=0, volume_share=1.0,
     )  # fmt: skip
-    bars = fives()
+    bars = fives(last)
     street = Street(
-        bars, at=new_york().open_at(FIRST) - timedelta(minutes=30),
+        bars, at=new_york().open_at(first) - timedelta(minutes=30),
         switches=Switches.exact(dividends=True),
     )  # fmt: skip
     path, alarms = tmp_path_factory.mktemp("wakes") / "iverson.db", []
@@ -80,7 +84,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             journal, RUN, setup, bars, stage=Stage.REHEARSE, system="minutes", at=street.now
         )  # fmt: skip
     (one, *_) = bars.values()
-    for row in np.flatnonzero(one.session >= np.datetime64(FIRST)):
+    for row in np.flatnonzero(one.session >= np.datetime64(first)):
         street.advance_to(one.at[row].astype("datetime64[us]").item().replace(tzinfo=UTC))
         woken = journal_at(path, Breaking())
         wake(
@@ -95,7 +99,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     with Journal(path, read_only=True) as journal:
         noted = journal.values(run=RUN)
     street.close()
-    backtest = simulate(setup, Prepared.of(bars), first=FIRST, last=LAST, at_end="carry")
+    backtest = simulate(setup, Prepared.of(bars), first=first, last=last, at_end="carry")
     return Case(backtest, noted, alarms)
 
 

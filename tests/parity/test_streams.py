@@ -34,7 +34,7 @@ from strategies.opening_range import OpeningRangeBreakout
 
 CENT = 0.005
 SEED = 11
-BEFORE, LAST = np.datetime64("2012-03-01"), np.datetime64("2012-04-05")
+BEFORE = np.datetime64("2012-03-01")
 FIRST_DAY, LAST_DAY = date(2012, 4, 3), date(2012, 4, 5)
 
 
@@ -68,12 +68,10 @@ class Case:
             return journal.values(kind, run=self.rehearsal.run)
 
 
-def minutes() -> Mapping[str, Bars]:
+def minutes(last: date) -> Mapping[str, Bars]:
     daily = sample.load(["AAPL", "IBM"])
     return {
-        symbol: synthesize(
-            one[np.flatnonzero((one.session >= BEFORE) & (one.session <= LAST))], seed=SEED
-        )
+        symbol: synthesize(one[one.session >= BEFORE].between(date.min, last), seed=SEED)
         for symbol, one in daily.items()
     }
 
@@ -83,14 +81,18 @@ STEPS = dict(
     params=dict(down=0.9975, up=1.003),
     capital=iv.CapitalSteps(levels=(0.0003, 0.0006, 0.0009), trades=5, drawdown=0.0003),
 )
+MORE_OFTEN = dict(params=dict(volume=0.8))
+LONG, SLOW = {"three months"}, [pytest.mark.slow, pytest.mark.timeout(3600)]  # `make campaign`
 CASES = {
     "dip": (Dip, FIRST_DAY, LAST_DAY, {}),
     "opening range": (OpeningRangeBreakout, FIRST_DAY, LAST_DAY, {}),
     "capital steps": (Dip, date(2012, 3, 26), date(2012, 3, 28), STEPS),
+    "three months": (OpeningRangeBreakout, date(2012, 4, 2), date(2012, 6, 29), MORE_OFTEN),
 }
+PARAMS = [pytest.param(name, marks=SLOW if name in LONG else []) for name in CASES]
 
 
-@pytest.fixture(scope="module", params=list(CASES))
+@pytest.fixture(scope="module", params=PARAMS)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     strategy, first, last, more = CASES[request.param]
     setup = Setup(
@@ -102,7 +104,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         volume_share=1.0,
         **more,
     )
-    bars = minutes()
+    bars = minutes(max(last, LAST_DAY))
     return Case(
         capital=setup.capital,
         backtest=simulate(setup, Prepared.of(bars), first=first, last=last, at_end="carry"),
