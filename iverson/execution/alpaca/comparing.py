@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Our books beside the venue's: orders, executions and the clock, asked for by the worker.
 
-A venue that does not answer ends a wake, which comes again; a stream waits for it and asks at the
-next poll. What was found is only taken in Backtrader's thread.
+A venue that does not answer, or no longer takes the keys, ends a wake, which comes again; a stream
+waits and asks at the next poll. What was found is only taken in Backtrader's thread.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from iverson.errors import BrokerUnavailable
+from iverson.errors import BrokerUnavailable, ConfigError
 from iverson.execution.alpaca.opening import FILLS_BEFORE, chain
 from iverson.execution.alpaca.pace import Priority
 from iverson.execution.alpaca.polling import Due, Polling, differs
@@ -31,7 +31,8 @@ SKEW_TOLD, SKEW_SECONDS = 2.0, 30.0  # of the two clocks: told once, entries ref
 class Comparing:
     """Asks the venue how things stand, when it is due or wanted.
 
-    `patient`: an outage of the venue is waited for. `alarm` gets (rule, reason).
+    `patient`: an outage of the venue is waited for, and so are keys that are taken again; entries
+    are halted meanwhile. `alarm` gets (rule, reason).
     """
 
     def __init__(
@@ -47,10 +48,15 @@ class Comparing:
         self._venue, self._worker, self._polling = venue, worker, polling
         self._clock, self._alarm, self._patient = clock, alarm, patient
         self._refreshing: set[int] = set()
+        self._keys = ""  # what the venue has against them
+        self._told_keys = False
         self._told_skew = False
 
     def step(self, broker: AlpacaBroker) -> None:
         """Compare what is open with the venue, when that is due."""
+        if self._keys and not self._told_keys:
+            self._told_keys = True
+            broker.halt("keys", self._keys)
         due = self._polling.due(working=bool(broker.groups))
         if due is None:
             return
@@ -67,6 +73,7 @@ class Comparing:
         self._polling.told(answered=found is not None)
         if found is None:
             return
+        self._keys, self._told_keys = "", False
         if due == "everything":
             self._skewed(broker, found)
             return
@@ -115,12 +122,14 @@ class Comparing:
         return list(found.values())
 
     def unless_away(self, job: Callable[[], Found]) -> Found | None:
-        """Return what a job finds; None when the venue does not answer, if patient."""
+        """Return what a job finds; None when the venue does not answer us, if patient."""
         try:
             return job()
-        except BrokerUnavailable:
+        except (BrokerUnavailable, ConfigError) as error:
             if not self._patient:
                 raise
+            if isinstance(error, ConfigError):
+                self._keys = str(error)
             return None
 
     def _skew(self) -> float:

@@ -212,6 +212,19 @@ def test_outage_of_the_venue_does_not_end_a_stream_and_nothing_is_missed() -> No
     assert lived.broker.getcash() == pytest.approx(100_000 - 6 * 100)
 
 
+def test_keys_that_are_revoked_are_told_once_and_halt_entries_of_a_stream() -> None:
+    revoked = Fault(on="GET /v2/**", nth="8-40", do="status", status=401)
+    plan = {2: lambda s: s.buy(size=10), 9: lambda s: s.buy(size=1), 25: lambda s: s.sell(size=4)}
+    words = " ".join(["100"] * 60)
+
+    lived = live(words, plan, faults=(revoked,), threaded=True, poll_seconds=EVERY)
+
+    assert [rule for rule, _ in lived.alarms] == ["keys"]
+    assert "does not accept the keys (401)" in lived.alarms[0][1]
+    assert [(one["side"], one["qty"]) for one in lived.orders] == [("buy", 10), ("sell", 4)]
+    assert lived.strategy.position.size == 6  # the stream went on, and so did what leaves
+
+
 def test_outage_of_the_venue_ends_a_wake() -> None:
     away = Fault(on="GET /v2/**", nth="6-", do="status", status=503)
 
