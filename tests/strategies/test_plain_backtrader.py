@@ -32,7 +32,7 @@ class Decided(bt.Analyzer):
     def next(self) -> None:
         self.bars = len(self.strategy)
 
-    prenext = next
+    prenext = next  # noqa: A003 (Backtrader's name)
 
 
 def test_example_buys_once_it_is_live_and_sells_at_its_target(
