@@ -5,8 +5,9 @@
         client = TradingClient(sim.key, sim.secret, url_override=sim.urls.trading)
         sim.step()
 
-The loop in that thread is the only place that touches the exchange; the handle asks it to. What
-breaks inside the server breaks the `with` block, at its end at the latest.
+The loop in that thread is the only place that touches the exchange; the handle asks it to, and
+reads only the time by itself. What breaks inside the server breaks the `with` block, at its end at
+the latest.
 """
 
 from __future__ import annotations

@@ -109,6 +109,7 @@ def test_walk_forward_prints_within_eighty_columns_and_machines_read_folds(
                  "--grid", "period=5,6")  # fmt: skip
 
     shown = iverson(*arguments, "--journal", "a.db")
+    monkeypatch.setattr("iverson.research.report.render", lambda *_, **__: "drawn once")
     folds = json.loads(iverson(*arguments, "--json"))
     rows = list(csv.DictReader(io.StringIO(iverson(*arguments, "--csv"))))
 
