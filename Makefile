@@ -38,9 +38,11 @@ contracts: $(READY) ## who may import whom
 	@echo; echo "== import contracts"
 	@$(BIN)/lint-imports --no-logo
 
+# worksteal: neighbours stay together, so that what a module sets up is set up once, and at the end
+# no core waits for the slowest tests of another.
 pytest: $(READY) ## the tests, on every core
 	@echo; echo "== pytest"
-	@$(BIN)/python -m pytest -n logical -m "not slow and not cluster"
+	@$(BIN)/python -m pytest -n logical --dist worksteal -m "not slow and not cluster"
 
 test-cluster: ## the search on Dask and Ray clusters of this machine, in .venv-cluster (minutes)
 	@$(PYTHON) -m venv .venv-cluster
@@ -69,7 +71,7 @@ lowest: ## pytest on Python 3.11 and the oldest versions pyproject.toml allows (
 	@$(UV) venv --quiet --clear --python 3.11 .venv-lowest
 	@$(UV) pip install --quiet --python .venv-lowest --resolution lowest-direct --compile-bytecode \
 	  --editable ".[research,simulator,dev]"
-	@.venv-lowest/bin/python -m pytest -n logical -m "not slow and not cluster"
+	@.venv-lowest/bin/python -m pytest -n logical --dist worksteal -m "not slow and not cluster"
 
 clean: ## remove the environments and the caches
 	@rm -rf .venv .venv-lowest .venv-cluster .venv-bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
