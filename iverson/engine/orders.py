@@ -145,7 +145,7 @@ def make_order(  # noqa: PLR0917 (quicker than by name)
     `more` are the values of those parameters of `bt.Order` that differ from their defaults.
     """
     params = _new(cls.params)
-    asked = params.__dict__ = dict(owner=owner, data=data, size=size, **more)
+    asked = params.__dict__ = {"owner": owner, "data": data, "size": size, **more}
     if price is not None:
         asked["price"] = price
     if limit is not None:
@@ -156,35 +156,35 @@ def make_order(  # noqa: PLR0917 (quicker than by name)
         asked["exectype"] = kind
     if cls.ordtype != _BUY:
         size = -size
-    close, made = data.close[0], data.datetime[0]
+    close = data.close[0]
     wanted = close if not price and not limit else price
 
     request = _new(LeanRequest)
-    request.__dict__ = dict(
-        dt=made,
-        size=size,
-        price=limit if limit and not wanted else wanted,
-        pricelimit=limit or wanted,
-        pclose=close,
-    )
+    request.__dict__ = {
+        "dt": data.datetime[0],
+        "size": size,
+        "price": limit if limit and not wanted else wanted,
+        "pricelimit": limit or wanted,
+        "pclose": close,
+    }
     done = _new(LeanOrderData)
     done.__dict__ = {"remsize": size}
     order = _new(cls)
-    own = order.__dict__ = dict(
-        owner=owner,
-        data=data,
-        params=params,
-        p=params,
-        ref=next(OrderBase.refbasis),
-        info=AutoOrderedDict(),
-        exectype=kind,
-        size=size,
-        created=request,
-        executed=done,
-        valid=None,
-        parent=None,
-        _active=True,
-    )
+    own = order.__dict__ = {
+        "owner": owner,
+        "data": data,
+        "params": params,
+        "p": params,
+        "ref": next(OrderBase.refbasis),
+        "info": AutoOrderedDict(),
+        "exectype": kind,
+        "size": size,
+        "created": request,
+        "executed": done,
+        "valid": None,
+        "parent": None,
+        "_active": True,
+    }
     if limit is not None:
         own["_plimit"] = request.__dict__["_plimit"] = limit
     if more:
