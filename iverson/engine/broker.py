@@ -203,7 +203,7 @@ class LeanBroker(LeanOrders, LeanAccount):
                     self._toactivate.extend(children)
 
     def _match_market(self, order: Any) -> None:
-        """Match a market order; in the lean loop a feed's ticks, which stock looks for, are its bar."""
+        """Match a market order, in the lean loop against its feed's bar: stock's ticks are that."""
         bar, params = self._bars[order.data], self.p
         if bar is None:
             self._try_exec(order)

@@ -158,25 +158,6 @@ class CursorSeries:
         return self._cursor[0] + 1
 
 
-class CursorStrategy(CursorSeries):
-    """A strategy whose positions are looked up in its broker's, as stock does two levels down."""
-
-    datas: list[Any]
-    broker: Any
-
-    def getposition(self, data: Any = None, broker: Any = None) -> Any:
-        """Return the position of a feed, the first unless given."""
-        data = self.datas[0] if data is None else data
-        if broker is None or broker is self.broker:
-            return self.broker.positions[data]
-        return broker.getposition(data)
-
-    @property
-    def position(self) -> Any:
-        """The position of the first feed."""
-        return self.broker.positions[self.datas[0]]
-
-
 class CursorData(CursorSeries):
     """A feed; `tick_open` and its like, which stock writes on every bar, are read off the bar."""
 

@@ -103,7 +103,7 @@ class LeanLoop:
         finally:
             self._detach()
 
-    def _bars(self) -> None:  # noqa: C901, PLR0912 (a call a bar would cost more than it)
+    def _bars(self) -> None:  # noqa: PLR0912 (a call a bar would cost more than it)
         cerebro = self.cerebro
         strategies = [rider.strategy for rider in self.riders]
         broker = cerebro._broker

@@ -27,6 +27,18 @@ _INSTANTS = (dt.date, dt.timedelta)
 _DAY_END = dt.time(23, 59, 59, 9999)  # as written in backtrader.order
 
 
+class _Executions:
+    """The list of an order's executions, made when it is asked for."""
+
+    def __get__(self, done: Any, _: type | None = None) -> Any:
+        if done is None:
+            return self
+        copied_from = done._of  # noqa: SLF001 (an order's own)
+        bits: list[Any] = [] if copied_from is None else copied_from.exbits
+        vars(done)["exbits"] = bits  # found before this, from now on
+        return bits
+
+
 class LeanOrderData(OrderData):
     """What was done of an order; as stock's, but what it starts with stands on the class.
 
@@ -40,14 +52,8 @@ class LeanOrderData(OrderData):
     trailpercent: float | None = 0.0
     _plimit: float | None = 0.0
     margin: float | None = None
+    exbits: Any = _Executions()
     _of: Any = None  # what this is a copy of: fills to come are the copy's as well
-
-    def __getattr__(self, name: str) -> Any:
-        if name != "exbits":
-            raise AttributeError(name)
-        bits: list[Any] = [] if self._of is None else self._of.exbits
-        self.exbits = bits
-        return bits
 
     def addbit(self, bit: Any) -> None:
         """Add up what was done."""
@@ -89,6 +95,7 @@ class LeanOrder:
     _dteos: float | None = None
     _told: Any = None  # what was done, as the last notification told it
 
+    ordtype: int
     data: Any
     created: Any
     executed: Any

@@ -19,8 +19,6 @@ from backtrader.lineiterator import LineIterator
 from iverson.engine.decline import Decline
 from iverson.engine.lines import (
     Cell,
-    CursorSeries,
-    CursorStrategy,
     attach_line,
     attach_series,
     detach_series,
@@ -28,6 +26,7 @@ from iverson.engine.lines import (
     is_plain_series,
 )
 from iverson.engine.notices import Listeners, unchanged, with_children
+from iverson.engine.strategy import mixin_of
 from iverson.engine.timeline import Timeline
 
 _INDICATORS, _OBSERVERS = LineIterator.IndType, LineIterator.ObsType
@@ -50,7 +49,6 @@ class Rider:
         self.strategy = strategy
         self.cells = timeline.new_cells()
         self._timeline = timeline
-        self._own_cell: Cell = [-1]
         self._led: list[tuple[Any, int]] = []
         self.unled: list[Any] = []
         self._group_of: dict[int, int] = dict(timeline.of_data)  # by id of a feed or a line
@@ -80,13 +78,7 @@ class Rider:
                 attach_line(indicator, self.cells[group])
             else:
                 attach_series(indicator, self.cells[group])
-        strategy, broker = self.strategy, self.strategy.broker
-        plain = (
-            unchanged(strategy, bt.Strategy, ("getposition", "position"))
-            and isinstance(broker, bt.brokers.BackBroker)
-            and unchanged(broker, bt.brokers.BackBroker, ("getposition",))
-        )
-        attach_series(strategy, self._own_cell, CursorStrategy if plain else CursorSeries)
+        attach_series(self.strategy, self._own_cell, mixin_of(self.strategy))
 
     def detach(self) -> None:
         """Give classes and positions back; the status is stock's after the bars so far."""

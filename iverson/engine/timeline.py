@@ -58,7 +58,9 @@ class Timeline:
         """Give each instant with the cells of the feeds that move at it, then of each track."""
         if len(self._stamps) == 1:
             all_of_them = tuple((track[0],) for track in tracks)
-            return zip(self.numbers(), repeat((self.data_cells[0],)), repeat(all_of_them), strict=False)
+            return zip(
+                self.numbers(), repeat((self.data_cells[0],)), repeat(all_of_them), strict=False
+            )
         instants = np.unique(np.concatenate(self._stamps))
         patterns, which = _patterns(instants, self._stamps)
 

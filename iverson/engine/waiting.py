@@ -60,9 +60,12 @@ class Bars(dict[Any, Any]):
 
     def place(self, order: Any) -> Place | None:
         """Return where to look for what an order waits for; None if it has to be asked itself."""
-        kind, data = order.exectype, order.data
+        if not isinstance(order, LeanOrder):
+            return None
+        own = vars(order)
+        kind, data = own["exectype"], own["data"]
         bar = self[data]
-        if bar is None or kind not in {_LIMIT, _STOP} or not isinstance(order, LeanOrder):
+        if bar is None or kind not in {_LIMIT, _STOP}:
             return None
         _, _, _, numbers, cell = bar
         extremes = self._extremes.get(data)
@@ -70,7 +73,7 @@ class Bars(dict[Any, Any]):
             extremes = self._extremes[data] = _extremes(*bar[:3])
         # a buyer's limit and a seller's stop wait for a fall, the others for a rise
         falls = (kind == _LIMIT) == (order.ordtype == _BUY)
-        return vars(order), vars(order.created), falls, extremes[falls], bar[0], numbers, cell
+        return own, vars(own["created"]), falls, extremes[falls], bar[0], numbers, cell
 
 
 def _extremes(opens: Any, highs: Any, lows: Any) -> tuple[Any, Any]:
