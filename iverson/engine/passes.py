@@ -235,7 +235,7 @@ def _smoothing(thing: Any, start: int, end: int) -> bool:
         return False
     smooth = fsum(values[:period]) / period
     with np.errstate(all="ignore"):
-        parts = (values[period:] * alpha).tolist()
+        parts = array("d", (values[period:] * alpha).tobytes())
     # each depends on the one before: no vector form
     smoothed = [smooth, *[smooth := smooth * rest + part for part in parts]]
     return _fill(thing.line, start, end, np.frombuffer(pack(f"{len(smoothed)}d", *smoothed)))
