@@ -60,6 +60,7 @@ class LeanAccount(BackBroker):
         self.positions: dict[Any, Any] = collections.defaultdict(self._new_position)
         self.executed_on: list[Any] = []  # feeds whose positions changed in this bar
         self.is_late = False  # all open positions follow their feeds
+        self.is_steady = False  # they did at the end of the last bar, and no position is new
         self._instants: array[float] | None = None  # the strategy's, where being late is safe
         self._flat_with = None
         self._open = None
@@ -68,6 +69,7 @@ class LeanAccount(BackBroker):
         self._all_sound = True
 
     def _new_position(self) -> LeanPosition:
+        self.is_steady = False
         position = LeanPosition()
         position.account = self
         return position
@@ -116,6 +118,7 @@ class LeanAccount(BackBroker):
             if held.size:
                 held.follow(data, self._instants)
             self._open = None
+        self.is_steady = True
         self._unvalued = self.cash
 
     def _settle_positions(self) -> None:
@@ -123,7 +126,7 @@ class LeanAccount(BackBroker):
         if self.is_late:
             for held in self.positions.values():
                 held.settle()
-            self.is_late = False
+            self.is_late = self.is_steady = False
 
     def add_cash(self, cash: float) -> None:
         """Add cash at the next bar, at the value the fund has now."""
@@ -205,7 +208,7 @@ class LeanAccount(BackBroker):
     def _value_stocks(self) -> None:
         """Mark the positions and value the account when all schemes are simple."""
         self._unvalued = None
-        self.is_late, self._open = False, None
+        self.is_late, self.is_steady, self._open = False, False, None
         for data, held in self._holdings():
             held.mark(data, data.close[0])
         self._add_cash()

@@ -18,10 +18,9 @@ from iverson.engine.account import LeanAccount
 from iverson.engine.lines import CursorData
 from iverson.engine.orders import LeanOrders
 from iverson.engine.stocks import execute_stock, execute_trial
+from iverson.engine.waiting import Bars, Place, any_reached
 
-_BUY, _MARKET = bt.Order.Buy, bt.Order.Market
-_LIMIT, _STOP = bt.Order.Limit, bt.Order.Stop
-_WAITING, _PLAIN = (_LIMIT, _STOP), (_MARKET, _LIMIT, _STOP)
+_MARKET, _LIMIT, _STOP = bt.Order.Market, bt.Order.Limit, bt.Order.Stop
 _SUBMITTED, _ACCEPTED, _COMPLETED = bt.Order.Submitted, bt.Order.Accepted, bt.Order.Completed
 
 
@@ -32,22 +31,24 @@ class LeanBroker(LeanOrders, LeanAccount):
         """Start over with empty books; called by Backtrader before a run."""
         super().init()
         self._pchildren: dict[int, Any] = collections.defaultdict(_Family)
-        self._bars = _Bars()
+        self._bars = Bars()
 
     def next(self) -> None:
         """Take a bar: what stock's `next` does, for what is pending and what is open."""
         params = self.p
-        late = (  # nothing has happened to what made lateness possible
-            self.is_late
-            and len(self._sound) == len(self.positions)
+        late = (
+            self.is_steady
             and not self._cash_addition
             and params.shortcash
             and params.filler is None
         )
-        if late and not (self.submitted or self._toactivate) and self._none_reached():
-            stays = self._open == [] and self.cash == self._flat_with
-            self._unvalued = None if stays else self.cash
-            return
+        if late and not (self.submitted or self._toactivate):
+            pending = self.pending
+            if not (pending and any_reached(pending)):
+                cash = self.cash
+                stays = self._open == [] and cash == self._flat_with
+                self._unvalued = None if stays else cash
+                return
         if self._userhist or self._fundhist:
             super().next()
             return
@@ -122,8 +123,7 @@ class LeanBroker(LeanOrders, LeanAccount):
         """Let an order in."""
         order.pannotated = None
         order.status, order.plen = _ACCEPTED, len(order.data)
-        # a buyer's limit and a seller's stop wait for a fall, the others for a rise
-        order._falls = (order.exectype == _LIMIT) == (order.ordtype == _BUY)
+        order._place = self._bars.place(order)
         self.pending.append(order)
         self.notifs.append(order.clone())
 
@@ -173,29 +173,9 @@ class LeanBroker(LeanOrders, LeanAccount):
         else:
             sets.pop(leader, None)
 
-    def _none_reached(self) -> bool:
-        """Whether nothing happens to any pending order: the bars do not get to their prices."""
-        bars = self._bars
-        for order in self.pending:
-            bar = bars[order.data]
-            if bar is None or order.exectype not in _WAITING:
-                return False
-            opens, highs, lows, numbers, cursor = bar
-            at = cursor[0]
-            if order.valid and numbers[at] > order.valid:
-                return False
-            if order._active:
-                wanted = order.created.price
-                if order._falls:
-                    if lows[at] <= wanted or opens[at] <= wanted:
-                        return False
-                elif highs[at] >= wanted or opens[at] >= wanted:
-                    return False
-        return True
-
     def _match_pending(self) -> None:
         """Go through the pending orders once, in their order; who stays pending keeps its place."""
-        pending, bars = self.pending, self._bars
+        pending = self.pending
         pending.append(None)
         while (order := pending.popleft()) is not None:
             kind = order.exectype
@@ -205,11 +185,12 @@ class LeanBroker(LeanOrders, LeanAccount):
                 self._bracketize(order, cancel=True)
                 continue
             if order._active:
-                bar = bars[order.data]
-                if bar is None or kind not in _PLAIN:
-                    self._try_exec(order)
+                if kind == _MARKET:
+                    self._match_market(order)
+                elif order._place is not None:
+                    self._match_waiting(order, order._place)
                 else:
-                    self._match(order, kind, bar)
+                    self._try_exec(order)
             if order.status < _COMPLETED:
                 pending.append(order)
             elif order.status == _COMPLETED:
@@ -221,28 +202,31 @@ class LeanBroker(LeanOrders, LeanAccount):
                 if children:
                     self._toactivate.extend(children)
 
-    def _match(self, order: Any, kind: int, bar: Any) -> None:
-        """Match an order against its feed's bar.
-
-        In the lean loop a feed's ticks are its bar, so that stock's search for them is left out.
-        """
-        opens, highs, lows, numbers, cursor = bar
-        at, params = cursor[0], self.p
-        opened = opens[at]
-        if kind == _MARKET:
-            if params.slip_perc or params.slip_fixed or params.coc or params.coo:
-                self._try_exec_market(order, opened, highs[at], lows[at])
-            elif numbers[at] > order.created.dt:
-                self._execute(order, 0, opened)
-            return
-        wanted = order.created.price
-        jumped = opened <= wanted if order._falls else opened >= wanted
-        if not (jumped or (lows[at] <= wanted if order._falls else highs[at] >= wanted)):
-            return
-        if params.slip_perc or params.slip_fixed:
+    def _match_market(self, order: Any) -> None:
+        """Match a market order, in the lean loop against its feed's bar: stock's ticks are that."""
+        bar, params = self._bars[order.data], self.p
+        if bar is None:
             self._try_exec(order)
-        else:
-            self._execute(order, 0, opened if jumped else wanted)
+            return
+        opens, highs, lows, numbers, cell = bar
+        at = cell[0]
+        if params.slip_perc or params.slip_fixed or params.coc or params.coo:
+            self._try_exec_market(order, opens[at], highs[at], lows[at])
+        elif numbers[at] > order.created.dt:
+            self._execute(order, 0, opens[at])
+
+    def _match_waiting(self, order: Any, place: Place) -> None:
+        """Match an order that waits for a price against its feed's bar."""
+        _, asked, falls, extremes, opens, _, cell = place
+        at, wanted = cell[0], asked["price"]
+        if not (extremes[at] <= wanted if falls else extremes[at] >= wanted):
+            return
+        if self.p.slip_perc or self.p.slip_fixed:
+            self._try_exec(order)
+            return
+        opened = opens[at]
+        jumped = opened <= wanted if falls else opened >= wanted
+        self._execute(order, 0, opened if jumped else wanted)
 
     def _try_exec(self, order: Any) -> None:
         """Match an order that may slip, by stock's rules, against the bar itself."""
@@ -290,17 +274,3 @@ class _Family(list[Any]):
     def popleft(self) -> Any:
         """Take the first out."""
         return self.pop(0)
-
-
-class _Bars(dict[Any, Any]):
-    """A feed's opens, highs, lows and date numbers, and the cell that counts them.
-
-    None where they are not known before, outside the lean loop.
-    """
-
-    def __missing__(self, data: Any) -> Any:
-        if not isinstance(data, CursorData):
-            return None  # it may become one
-        lines = data.open, data.high, data.low, data.lines.datetime
-        found = self[data] = (*(line.array for line in lines), data._cursor)
-        return found

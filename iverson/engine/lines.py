@@ -55,7 +55,8 @@ def _of_series(operation: Any, stock: Any) -> Any:
             return stock(self, other)
         if type(other) not in _NUMBERS and isinstance(other, LineRoot):
             other = other[0]
-        return operation(self._first[self._cursor[0]], other)
+        first, cursor = self._at
+        return operation(first[cursor[0]], other)
 
     return compare
 
@@ -142,7 +143,7 @@ class CursorSeries:
 
     lines: Any
     _cursor: Cell
-    _first: Any
+    _at: tuple[Any, Cell]  # the first line's values and the cell, by one look
 
     __lt__ = _of_series(operator.lt, LineRoot.__lt__)
     __le__ = _of_series(operator.le, LineRoot.__le__)
@@ -150,29 +151,11 @@ class CursorSeries:
     __ge__ = _of_series(operator.ge, LineRoot.__ge__)
 
     def __getitem__(self, ago: int) -> Any:
-        return self._first[self._cursor[0] + ago]
+        first, cursor = self._at
+        return first[cursor[0] + ago]
 
     def __len__(self) -> int:
         return self._cursor[0] + 1
-
-
-class CursorStrategy(CursorSeries):
-    """A strategy whose positions are looked up in its broker's, as stock does two levels down."""
-
-    datas: list[Any]
-    broker: Any
-
-    def getposition(self, data: Any = None, broker: Any = None) -> Any:
-        """Return the position of a feed, the first unless given."""
-        data = self.datas[0] if data is None else data
-        if broker is None or broker is self.broker:
-            return self.broker.positions[data]
-        return broker.getposition(data)
-
-    @property
-    def position(self) -> Any:
-        """The position of the first feed."""
-        return self.broker.positions[self.datas[0]]
 
 
 class CursorData(CursorSeries):
@@ -207,7 +190,7 @@ def attach_series(series: Any, cursor: Cell, mixin: type[CursorSeries] = CursorS
     own = vars(series)
     own["_stock_class"] = stock
     own["_cursor"] = cursor
-    own["_first"] = series.lines[0].array
+    own["_at"] = series.lines[0].array, cursor
     # line names as attributes: stock finds them by __getattr__ and a descriptor, on each access
     names = [name for name in series.lines.getlinealiases() if isinstance(name, str)]
     own["_named"] = named = [name for name in names if name not in own and not hasattr(stock, name)]
@@ -227,7 +210,7 @@ def detach(thing: Any) -> None:
         own = vars(thing)
         for name in own.pop("_named"):
             own.pop(name, None)
-        del own["_cursor"], own["_first"]
+        del own["_cursor"], own["_at"]
         thing.__class__ = own.pop("_stock_class")
 
 

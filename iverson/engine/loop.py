@@ -18,6 +18,7 @@ import backtrader as bt
 from backtrader.feed import AbstractDataBase
 from backtrader.lineiterator import LineIterator
 
+from iverson.engine import plain
 from iverson.engine.account import LeanAccount
 from iverson.engine.decline import Decline
 from iverson.engine.lines import CursorData, attach_series, detach_series, is_plain_series
@@ -79,6 +80,7 @@ class LeanLoop:
         if not self.timeline.in_order:
             raise Decline("a feed's timestamps repeat or go back")
         self.riders = [Rider(strategy, self.timeline) for strategy in strategies]
+        self._plain = plain.is_plain(cerebro, self.timeline, self.riders)
 
     def summary(self) -> str:
         """Say what moves together."""
@@ -87,17 +89,21 @@ class LeanLoop:
         unled = sum(len(rider.unled) for rider in self.riders)
         asked = f", {unled} indicators asked bar by bar" if unled else ""
         turns = f", {len(self.riders)} strategies in turn" if len(self.riders) > 1 else ""
-        return f"{feeds} feeds on {groups} calendars{asked}{turns}"
+        simple = ", a plain run" if self._plain else ""
+        return f"{feeds} feeds on {groups} calendars{asked}{turns}{simple}"
 
     def run(self) -> None:
         """Go through all bars; classes and positions are stock's again when it ends or fails."""
         try:
             self._attach()
-            self._bars()
+            if self._plain:
+                plain.go_through(self.cerebro, self.timeline, self.riders[0])
+            else:
+                self._bars()
         finally:
             self._detach()
 
-    def _bars(self) -> None:  # noqa: C901, PLR0912 (a call a bar would cost more than it)
+    def _bars(self) -> None:  # noqa: PLR0912 (a call a bar would cost more than it)
         cerebro = self.cerebro
         strategies = [rider.strategy for rider in self.riders]
         broker = cerebro._broker
@@ -110,8 +116,6 @@ class LeanLoop:
         }
         cheat_on_open = cerebro.p.cheat_on_open
         timers = bool(cerebro._timers or cerebro._timerscheat)
-        if isinstance(broker, LeanAccount) and not (cheat_on_open or cerebro._timerscheat):
-            broker.allow_late(strategies[0].lines.datetime.array)
         first, *others = [rider.turn(quick=quick) for rider in self.riders]
         tracks = [rider.cells for rider in self.riders]
 
@@ -154,6 +158,10 @@ class LeanLoop:
             attach_series(data, cell, CursorData)
         for rider in self.riders:
             rider.attach()
+        broker = self.cerebro._broker
+        early = self.cerebro.p.cheat_on_open or self.cerebro._timerscheat
+        if isinstance(broker, LeanAccount) and not early:
+            broker.allow_late(self.riders[0].strategy.lines.datetime.array)
 
     def _detach(self) -> None:
         if isinstance(self.cerebro._broker, LeanAccount):

@@ -27,6 +27,18 @@ _INSTANTS = (dt.date, dt.timedelta)
 _DAY_END = dt.time(23, 59, 59, 9999)  # as written in backtrader.order
 
 
+class _Executions:
+    """The list of an order's executions, made when it is asked for."""
+
+    def __get__(self, done: Any, _: type | None = None) -> Any:
+        if done is None:
+            return self
+        copied_from = done._of  # noqa: SLF001 (an order's own)
+        bits: list[Any] = [] if copied_from is None else copied_from.exbits
+        vars(done)["exbits"] = bits  # found before this, from now on
+        return bits
+
+
 class LeanOrderData(OrderData):
     """What was done of an order; as stock's, but what it starts with stands on the class.
 
@@ -40,14 +52,8 @@ class LeanOrderData(OrderData):
     trailpercent: float | None = 0.0
     _plimit: float | None = 0.0
     margin: float | None = None
+    exbits: Any = _Executions()
     _of: Any = None  # what this is a copy of: fills to come are the copy's as well
-
-    def __getattr__(self, name: str) -> Any:
-        if name != "exbits":
-            raise AttributeError(name)
-        bits: list[Any] = [] if self._of is None else self._of.exbits
-        self.exbits = bits
-        return bits
 
     def addbit(self, bit: Any) -> None:
         """Add up what was done."""
@@ -89,6 +95,7 @@ class LeanOrder:
     _dteos: float | None = None
     _told: Any = None  # what was done, as the last notification told it
 
+    ordtype: int
     data: Any
     created: Any
     executed: Any
@@ -145,7 +152,7 @@ def make_order(  # noqa: PLR0917 (quicker than by name)
     `more` are the values of those parameters of `bt.Order` that differ from their defaults.
     """
     params = _new(cls.params)
-    asked = params.__dict__ = dict(owner=owner, data=data, size=size, **more)
+    asked = params.__dict__ = {"owner": owner, "data": data, "size": size, **more}
     if price is not None:
         asked["price"] = price
     if limit is not None:
@@ -156,35 +163,35 @@ def make_order(  # noqa: PLR0917 (quicker than by name)
         asked["exectype"] = kind
     if cls.ordtype != _BUY:
         size = -size
-    close, made = data.close[0], data.datetime[0]
+    close = data.close[0]
     wanted = close if not price and not limit else price
 
     request = _new(LeanRequest)
-    request.__dict__ = dict(
-        dt=made,
-        size=size,
-        price=limit if limit and not wanted else wanted,
-        pricelimit=limit or wanted,
-        pclose=close,
-    )
+    request.__dict__ = {
+        "dt": data.datetime[0],
+        "size": size,
+        "price": limit if limit and not wanted else wanted,
+        "pricelimit": limit or wanted,
+        "pclose": close,
+    }
     done = _new(LeanOrderData)
     done.__dict__ = {"remsize": size}
     order = _new(cls)
-    own = order.__dict__ = dict(
-        owner=owner,
-        data=data,
-        params=params,
-        p=params,
-        ref=next(OrderBase.refbasis),
-        info=AutoOrderedDict(),
-        exectype=kind,
-        size=size,
-        created=request,
-        executed=done,
-        valid=None,
-        parent=None,
-        _active=True,
-    )
+    own = order.__dict__ = {
+        "owner": owner,
+        "data": data,
+        "params": params,
+        "p": params,
+        "ref": next(OrderBase.refbasis),
+        "info": AutoOrderedDict(),
+        "exectype": kind,
+        "size": size,
+        "created": request,
+        "executed": done,
+        "valid": None,
+        "parent": None,
+        "_active": True,
+    }
     if limit is not None:
         own["_plimit"] = request.__dict__["_plimit"] = limit
     if more:

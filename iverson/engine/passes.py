@@ -14,6 +14,7 @@ from array import array
 from collections.abc import Callable
 from functools import lru_cache
 from math import fsum
+from struct import pack
 from typing import Any
 
 import numpy as np
@@ -234,12 +235,10 @@ def _smoothing(thing: Any, start: int, end: int) -> bool:
         return False
     smooth = fsum(values[:period]) / period
     with np.errstate(all="ignore"):
-        parts = (values[period:] * alpha).tolist()
+        parts = array("d", (values[period:] * alpha).tobytes())
     # each depends on the one before: no vector form
-    line = thing.line.array
-    line[start] = smooth
-    line[start + 1 : end] = array("d", [smooth := smooth * rest + part for part in parts])
-    return True
+    smoothed = [smooth, *[smooth := smooth * rest + part for part in parts]]
+    return _fill(thing.line, start, end, np.frombuffer(pack(f"{len(smoothed)}d", *smoothed)))
 
 
 def _rolling_extreme(best: Any) -> Pass:

@@ -19,8 +19,6 @@ from backtrader.lineiterator import LineIterator
 from iverson.engine.decline import Decline
 from iverson.engine.lines import (
     Cell,
-    CursorSeries,
-    CursorStrategy,
     attach_line,
     attach_series,
     detach_series,
@@ -28,6 +26,7 @@ from iverson.engine.lines import (
     is_plain_series,
 )
 from iverson.engine.notices import Listeners, unchanged, with_children
+from iverson.engine.strategy import mixin_of
 from iverson.engine.timeline import Timeline
 
 _INDICATORS, _OBSERVERS = LineIterator.IndType, LineIterator.ObsType
@@ -50,7 +49,6 @@ class Rider:
         self.strategy = strategy
         self.cells = timeline.new_cells()
         self._timeline = timeline
-        self._own_cell: Cell = [-1]
         self._led: list[tuple[Any, int]] = []
         self.unled: list[Any] = []
         self._group_of: dict[int, int] = dict(timeline.of_data)  # by id of a feed or a line
@@ -69,6 +67,9 @@ class Rider:
             self._led.append((indicator, group))
             for line in indicator.lines:
                 self._group_of.setdefault(id(line), group)
+        # on one calendar it moves with its indicators, unless one asks how far it has come itself
+        together = len(self.cells) == 1 and not self.unled
+        self._own_cell: Cell = self.cells[0] if together else [-1]
 
     def attach(self) -> None:
         """Let the strategy and its indicators move by cells."""
@@ -77,13 +78,7 @@ class Rider:
                 attach_line(indicator, self.cells[group])
             else:
                 attach_series(indicator, self.cells[group])
-        strategy, broker = self.strategy, self.strategy.broker
-        plain = (
-            unchanged(strategy, bt.Strategy, ("getposition", "position"))
-            and isinstance(broker, bt.brokers.BackBroker)
-            and unchanged(broker, bt.brokers.BackBroker, ("getposition",))
-        )
-        attach_series(strategy, self._own_cell, CursorStrategy if plain else CursorSeries)
+        attach_series(self.strategy, self._own_cell, mixin_of(self.strategy))
 
     def detach(self) -> None:
         """Give classes and positions back; the status is stock's after the bars so far."""
@@ -98,7 +93,9 @@ class Rider:
 
         It is what `Strategy._oncepost` does. `quick`: notices are told as they come.
         """
-        strategy, own_cell, unled = self.strategy, self._own_cell, self.unled
+        strategy, unled = self.strategy, self.unled
+        own, own_cell = vars(strategy), self._own_cell
+        apart = own_cell is not self.cells[0]
         note_instant = strategy.lines.datetime.array.append
         other_lines = [line for line in strategy.lines if line is not strategy.lines.datetime]
         listeners = Listeners(strategy)
@@ -121,9 +118,11 @@ class Rider:
             if other_lines:
                 for line in other_lines:
                     line.array.append(_NAN)
-            own_cell[0] += 1
+            if apart:
+                own_cell[0] += 1
 
-            pending = strategy._orderspending or strategy._tradespending
+            # looked up by name: attributes are slow where a class has `__getattr__`
+            pending = own["_orderspending"] or own["_tradespending"]
             if pending or heard:
                 tell()
             if status >= 0:
@@ -144,10 +143,21 @@ class Rider:
                     analyzer._prenext()
             if observers:
                 strategy._next_observers(status, once=True)
-            if pending or strategy._orderspending or strategy._tradespending:
+            if pending or own["_orderspending"] or own["_tradespending"]:
                 strategy.clear()
 
         return take_turn
+
+    def only_acts(self) -> bool:
+        """Whether its turn is nothing but its notices and its `next`; see `plain`."""
+        strategy = self.strategy
+        return (
+            self._own_cell is self.cells[0]
+            and strategy.lines.fullsize() == 1
+            and not strategy._lineiterators[_OBSERVERS]
+            and not any(map(_acts_on_bars, strategy.analyzers))
+            and not Listeners(strategy).hear_cash
+        )
 
     def _waits(self) -> list[tuple[int, Cell]]:
         """Return, by group, the bars its feeds need before `next`, with the cell that counts."""

@@ -50,12 +50,17 @@ class Timeline:
         """Return cells before their first bar, one for each group."""
         return [[-1] for _ in self._stamps]
 
+    def numbers(self) -> array[float]:
+        """Return the instants of the only group as date numbers."""
+        return array("d", self._stamps[0].tobytes())
+
     def instants(self, tracks: list[list[Cell]]) -> Iterator[Instant]:
         """Give each instant with the cells of the feeds that move at it, then of each track."""
         if len(self._stamps) == 1:
             all_of_them = tuple((track[0],) for track in tracks)
-            numbers = array("d", self._stamps[0].tobytes())
-            return zip(numbers, repeat((self.data_cells[0],)), repeat(all_of_them), strict=False)
+            return zip(
+                self.numbers(), repeat((self.data_cells[0],)), repeat(all_of_them), strict=False
+            )
         instants = np.unique(np.concatenate(self._stamps))
         patterns, which = _patterns(instants, self._stamps)
 

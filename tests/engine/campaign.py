@@ -33,7 +33,8 @@ def main() -> int:
             counts["seeds that differ"] += 1
             print(f"seed {seed}:\n  " + "\n  ".join(found), flush=True)
         bars = [line for line in lean["engine"].explain().splitlines() if line.startswith("bars")]
-        paths[re.sub(r"[0-9]+ feeds on.*", "", bars[0] if bars else "raised before")] += 1
+        way = bars[0].removeprefix("bars: ") if bars else "raised before"
+        paths[re.sub(r"[0-9]+ feeds on [0-9]+ calendars(, )?", "", way)] += 1
         if stock["raised"]:
             raised[stock["raised"][:60]] += 1
         counts["order notifications"] += len(stock.get("orders", ()))

@@ -42,7 +42,6 @@ class RandomStrategy(bt.Strategy):
     params = dict(
         seed=0, timers=False, acts_at_open=False, ends="", extra=False, asks=1.0, meddles=False
     )
-    lines = ("own",)
 
     def __init__(self):
         self.rng = random.Random(self.p.seed)
@@ -66,6 +65,9 @@ class RandomStrategy(bt.Strategy):
         if self.p.timers:
             self.add_timer(bt.timer.SESSION_START, weekdays=[1, 3], weekcarry=True)
             self.add_timer(bt.timer.SESSION_END, monthdays=[1], cheat=True)
+
+    def keep(self, value):
+        """Put a value where later bars find it."""
 
     def note(self, *values):
         self.log.append((len(self), *values))
@@ -98,11 +100,12 @@ class RandomStrategy(bt.Strategy):
 
     def next(self):
         asks = self.mood.random() < self.p.asks
-        self.lines.own[0] = self.broker.getvalue() if asks else -1.0
+        value = self.broker.getvalue() if asks else -1.0
+        self.keep(value)
         last = self.datas[-1]
         ticks = getattr(self.data, "tick_close", None), getattr(last, "tick_last", None)
         self.note(
-            "next", self.broker.getcash(), self.own[0], ticks,
+            "next", self.broker.getcash(), value, ticks,
             [(len(line), line[0]) for line in self.watched], self.data.datetime.datetime(0),
             [(len(data), data.close[0], data.datetime.date(0)) for data in self.datas],
             list(last.close.get(size=2)) if len(last) > 2 else 0, self.data.high > self.data.open,
@@ -125,7 +128,7 @@ class RandomStrategy(bt.Strategy):
     def meddle(self):
         """Ask and change the broker in the middle of a run, as a strategy may."""
         broker, mood = self.broker, self.mood
-        how = mood.randrange(8)
+        how = mood.randrange(9)
         if how == 0:
             broker.setcommission(commission=mood.choice([0.0, 0.002]), leverage=2.0)
         elif how == 1:
@@ -140,6 +143,10 @@ class RandomStrategy(bt.Strategy):
             self.note(broker.getvalue(self.datas), broker.getvalue(self.datas[-1:]))
         elif how == 6:
             broker.add_cash(50.0)
+        elif how == 7 and self.working:
+            order = mood.choice(self.working)
+            order.created.price *= mood.choice([0.99, 1.01])
+            order.valid = mood.choice([order.valid, None, self.data.datetime[0] + 3.0])
         else:
             self.note(broker.get_leverage(), broker.fundvalue, broker.get_value(mkt=True))
             self.note(self.places())
@@ -208,6 +215,16 @@ class RandomStrategy(bt.Strategy):
             self.broker.add_cash(rng.choice([500, -300]))
 
 
+class KeepingStrategy(RandomStrategy):
+    """Has a line of its own, which makes a run less plain."""
+
+    lines = ("own",)
+
+    def keep(self, value):
+        self.lines.own[0] = value
+        self.note("own", self.own[0], self.own[-1] if len(self) > 1 else None)
+
+
 class Scribe(bt.Analyzer):
     """Writes down every notification, field by field, and what it says of cash and fund."""
 
@@ -270,6 +287,7 @@ class Plan:
     frames: Frames
     cerebro: dict[str, Any]
     strategy: dict[str, Any]
+    keeps: bool
     weekly: str
     analyzers: bool
     hears_cash: bool
@@ -283,7 +301,7 @@ def plan(seed: int) -> Plan:
     asks = dict(asks=more.choice([1.0, 0.1, 0.0]), meddles=more.random() < 0.3)
     at_open = rng.random() < 0.15
     bar_by_bar = rng.random() < 0.06
-    return Plan(
+    given = Plan(
         seed=seed,
         frames=frames(rng),
         cerebro=dict(
@@ -301,11 +319,27 @@ def plan(seed: int) -> Plan:
             **asks,
         ),
         rival=dict(seed=seed + 1, acts_at_open=at_open, **asks) if more.random() < 0.2 else None,
+        keeps=more.random() < 0.5,
         weekly=rng.choices(["", "resampledata", "resample"], [80, 7, 13])[0],
         analyzers=rng.random() < 0.3,
         hears_cash=rng.random() < 0.5,
         run=rng.choice([dict(runonce=False), dict(exactbars=1)]) if bar_by_bar else {},
     )
+    if more.random() < 0.25:
+        make_plain(given)
+    return given
+
+
+def make_plain(given: Plan) -> None:
+    """Leave out what a run with the shortest loop does not have."""
+    common = given.frames[0].index
+    for frame in given.frames:
+        common = common.intersection(frame.index)
+    given.frames = [frame.loc[common] for frame in given.frames]
+    given.cerebro.update(stdstats=False, cheat_on_open=False, quicknotify=False)
+    given.strategy.update(timers=False, acts_at_open=False, extra=False)
+    given.analyzers = given.hears_cash = given.keeps = False
+    given.rival, given.weekly, given.run = None, "", {}
 
 
 def frames(rng: random.Random) -> Frames:
@@ -420,7 +454,7 @@ def run(
             weeks.resample(timeframe=bt.TimeFrame.Weeks)
             engine.adddata(weeks, name="W")
     set_broker(engine.broker, random.Random(given.seed + 10**6))
-    engine.addstrategy(RandomStrategy, **given.strategy)
+    engine.addstrategy(KeepingStrategy if given.keeps else RandomStrategy, **given.strategy)
     if given.rival is not None:
         engine.addstrategy(RandomStrategy, **given.rival)
     engine.addanalyzer(CashScribe if given.hears_cash else Scribe, _name="scribe")
