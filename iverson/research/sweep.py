@@ -177,7 +177,7 @@ def _run(setup: Setup, found: Found, bench: Bench) -> Run | None:
     filters = tuple(rule for rule in setup.all_rules if isinstance(rule, UniverseRule))
     if filters and len(signals):  # denied whatever the account looks like, so left out
         admitted = stretch.admits(filters, bench.prepared.history)
-        signals = signals[admitted[signals["step"], signals["symbol"]]]
+        signals = signals.compress(admitted[signals["step"], signals["symbol"]])
     try:
         market = bench.market(setup.sizing.volume_sessions)
     except Unusual:
