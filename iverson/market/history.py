@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import date
 
@@ -46,16 +47,20 @@ class DailyHistory:
         does not, for the rest of it lies ahead. Fewer sessions are averaged when there are fewer;
         NaN when there is none.
         """
-        columns = self._symbols.get(symbol)
-        if columns is None:
-            return float("nan")
         day = np.datetime64(through, "D")
-        known = int(np.searchsorted(columns.session, day, side="right"))
-        end = known if columns.daily else int(np.searchsorted(columns.session, day))
-        start = max(0, end - sessions)
-        if end == start:
-            return float("nan")
-        return float(columns.volume[start:end].mean() * columns.factor[known - 1])
+        return float(self.average_volumes(symbol, day, window=sessions))
+
+    def average_volumes(
+        self, symbol: str, through: Sessions | np.datetime64, *, window: int
+    ) -> Floats:
+        """Return `average_volume` through each of these sessions."""
+        columns = self._symbols.get(symbol)
+        if columns is None or not len(columns.session):
+            return np.full(np.shape(through), np.nan)
+        known = np.searchsorted(columns.session, through, side="right")
+        end = known if columns.daily else np.searchsorted(columns.session, through)
+        found: Floats = columns.averages(window)[end] * columns.factor[known - 1]
+        return found
 
     def previous_closes(self, symbol: str, sessions: Sessions) -> Floats:
         """Return the last close before each session, raw dollars of its day; NaN: none so far."""
@@ -100,6 +105,17 @@ class _Columns:
         dollars = bars.close * bars.volume
         self._dollars = np.add.reduceat(dollars, starts) if len(starts) else dollars
         self._traded: dict[int, tuple[int, Floats]] = {}
+        self._averages: dict[int, Floats] = {}
+
+    def averages(self, window: int) -> Floats:
+        """Return by how many sessions are known their mean volume, of the last `window` at most."""
+        if window not in self._averages:
+            young = min(window, len(self.volume) + 1)  # with fewer sessions than the window
+            means = [math.nan, *(self.volume[:known].mean() for known in range(1, young))]
+            if window <= len(self.volume):
+                means += sliding_window_view(self.volume, window).mean(axis=-1).tolist()
+            self._averages[window] = np.array(means)
+        return self._averages[window]
 
     def traded(self, window: int) -> tuple[int, Floats]:
         """Return the first session's ordinal, and of it and all after the mean known before it."""

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from iverson.desk import Desk
 from iverson.engine.cerebro import LeanCerebro
-from iverson.engine.feed import ArrayData, columns_of, numbers_of, with_lines
 from iverson.errors import ConfigError, MissingBars, UnknownParameter
 from iverson.execution.account import Account, AccountState
 from iverson.execution.costs import Costs
@@ -26,14 +25,14 @@ from iverson.execution.equity_broker import EquityBroker
 from iverson.execution.groups import Carried
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
-from iverson.market.history import DailyHistory
-from iverson.market.moments import moment, timeframe
+from iverson.market.moments import moment
 from iverson.market.universe import Universe
 from iverson.model import Reading
 from iverson.monitoring.record import Record, SearchRecord
 from iverson.monitoring.recorder import Recorder
 from iverson.monitoring.trades import TradeBuilder
 from iverson.research.failures import blamed, refuse_absent_columns
+from iverson.research.prepared import Feed, Prepared, interval_of
 from iverson.research.several import Several, combined, hidden, uses_of
 from iverson.research.sweep_lines import plans_of
 from iverson.risk.capital import CapitalSteps
@@ -43,6 +42,21 @@ from iverson.risk.rules import RiskRule
 from iverson.risk.sizing import RiskSizing
 from iverson.risk.universe import rules_of
 from iverson.strategy import Strategy
+
+__all__ = [
+    "RELEASE_AFTER",
+    "Feed",
+    "Opening",
+    "Outcome",
+    "Prepared",
+    "Setup",
+    "first_ready",
+    "interval_of",
+    "parameters_of",
+    "simulate",
+    "warm_up_bars",
+    "windows_of",
+]
 
 RELEASE_AFTER = 20  # sessions after which a backtest releases a latched halt
 
@@ -138,62 +152,6 @@ class Outcome:
     traded: tuple[str, ...]
     bars: int
     doubtful: bool
-
-
-class Feed:
-    """One symbol's bars as Backtrader lines, converted once and sliced for each run."""
-
-    def __init__(self, bars: Bars, numbers: NDArray[np.float64] | None = None) -> None:
-        self.bars = bars
-        if numbers is None:  # else those of `bars.at`, which take longest
-            numbers = numbers_of(bars.at)
-        self.numbers = numbers
-        self.columns = columns_of(
-            datetime=numbers,
-            open=bars.open * bars.factor,
-            high=bars.high * bars.factor,
-            low=bars.low * bars.factor,
-            close=bars.close * bars.factor,
-            volume=bars.volume / bars.factor,
-            openinterest=np.zeros(len(bars)),
-            factor=bars.factor,
-            dividend=bars.dividend,
-            **bars.extra,
-        )
-        self.kind: Any = with_lines(ArrayData, tuple(bars.extra))
-
-    def window(self, first: date, last: date, warm_up: int) -> slice:
-        """Rows from `warm_up` bars before the first session through the last."""
-        start = int(np.searchsorted(self.bars.session, np.datetime64(first, "D")))
-        end = int(np.searchsorted(self.bars.session, np.datetime64(last, "D"), side="right"))
-        return slice(max(0, start - warm_up), end)
-
-    def data(self, rows: slice) -> ArrayData:
-        """Return a fresh feed over some rows."""
-        columns = {name: column[rows] for name, column in self.columns.items()}
-        feed: ArrayData = self.kind(dataname=columns, **timeframe(self.bars.interval))
-        return feed
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Bars made ready for many runs; `ends` is the date number of each symbol's last bar ever."""
-
-    feeds: Mapping[str, Feed]
-    history: DailyHistory
-    ends: Mapping[str, float]
-
-    @property
-    def interval(self) -> str:
-        """The interval of the bars, one for all symbols; daily when there are none."""
-        return interval_of({symbol: feed.bars for symbol, feed in self.feeds.items()})
-
-    @classmethod
-    def of(cls, bars: Mapping[str, Bars]) -> Prepared:
-        """Convert bars, in the order of their symbols."""
-        feeds = {symbol: Feed(one) for symbol, one in bars.items()}
-        ends = {symbol: float(one.numbers[-1]) for symbol, one in feeds.items() if len(one.bars)}
-        return cls(feeds, DailyHistory(bars), ends)
 
 
 def simulate(
@@ -317,11 +275,6 @@ def first_ready(bars: Mapping[str, Bars], first: date, last: date, warm_up: int)
             f"{longest} bars); import more bars or shorten the periods"
         )
     return max(first, min(ready))
-
-
-def interval_of(bars: Mapping[str, Bars]) -> str:
-    """Return the interval of a run's bars, that of the first symbol; daily when there are none."""
-    return next((one.interval for one in bars.values()), DAILY)
 
 
 def warm_up_bars(

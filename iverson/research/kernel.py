@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 
-from iverson.execution.ticks import round_down, round_up
 from iverson.research.kernel_broker import broker_step, withdraw_entries
 from iverson.research.kernel_fills import buying_power, join, touch
 from iverson.research.kernel_state import (
@@ -276,43 +275,3 @@ def place(
     bracket.entered = -1
     bracket.entry_value = bracket.exit_value = 0.0
     bracket.commission = bracket.dividends = 0.0
-
-
-def grid(signals: Records) -> int:
-    """Put prices on the grid as `bracket.on_grid`; return how many it denies, -1 for a fault.
-
-    Denied, as by `Desk.review`, is what has a fault on the grid only; its confidence becomes 0. A
-    target below 0 stands for none, and becomes NaN.
-    """
-    too_fine = 0
-    for n in range(len(signals)):
-        signal = signals[n]
-        if is_faulty(signal):
-            return -1
-        if signal.direction > 0:
-            signal.limit, signal.stop = round_down(signal.limit), round_up(signal.stop)
-            if signal.target >= 0:
-                signal.target = round_up(signal.target)
-        else:
-            signal.limit, signal.stop = round_up(signal.limit), round_down(signal.stop)
-            if signal.target >= 0:
-                signal.target = round_down(signal.target)
-        if is_faulty(signal):
-            signal.confidence = 0
-            too_fine += 1
-        if signal.target < 0:
-            signal.target = math.nan
-    return too_fine
-
-
-def is_faulty(signal: Record) -> bool:
-    """Whether prices make a signal that the gate refuses: `Signal.fault`."""
-    if signal.confidence == 0:
-        return True
-    side, limit, stop, target = signal.direction, signal.limit, signal.stop, signal.target
-    if not (0 < limit < math.inf and 0 < stop < math.inf and target < math.inf):
-        return True
-    if (limit - stop) * side <= 0:
-        return True
-    wrong: bool = target == 0 or (target > 0 and (target - limit) * side <= 0)
-    return wrong

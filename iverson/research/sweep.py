@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -23,7 +24,13 @@ from iverson.research.backtest import Prepared, Setup, simulate
 from iverson.research.failures import refuse_faults
 from iverson.research.kernel_state import CORRELATION_WANTED, DONE, Floats, new_state
 from iverson.research.search import Score, Task
-from iverson.research.sweep_limits import explain, numbers_of, setup_param, why_not_params
+from iverson.research.sweep_limits import (
+    Numbers,
+    explain,
+    numbers_of,
+    setup_param,
+    why_not_params,
+)
 from iverson.research.sweep_signals import Found, signals_of
 from iverson.research.sweep_tables import Bench, Unusual
 from iverson.risk.universe import UniverseRule
@@ -92,7 +99,7 @@ class _Best(NamedTuple):
 def score_of(task: Task, params: Mapping[str, Any], run: Run) -> Score:
     """Score what a run left behind: equity by session, dollars by trade."""
     start, marks, pnl, bars = run
-    equity = np.r_[start, marks]
+    equity = np.concatenate(([start], marks))
     years = years_between(task.first, task.last)
     return Score(
         params=params,
@@ -160,24 +167,27 @@ def kernel_runs(task: Task, prepared: Prepared) -> list[Run | None]:
     setups = [task.setup.with_params(params) for params in task.sets]
     ours = [place for place, setup in enumerate(setups) if why_not_params(setup) is None]
     bench = _bench(prepared)
+    filters = tuple(rule for rule in task.setup.all_rules if isinstance(rule, UniverseRule))
+    numbers = cache(lambda max_sessions: numbers_of(task.setup, max_sessions))
     runs: list[Run | None] = [None] * len(setups)
     for one in signals_of([setups[n] for n in ours], bench, task.first, task.last):
-        place = ours[one.place]
-        runs[place] = _run(setups[place], one, bench)
+        setup = setups[place := ours[one.place]]
+        own = numbers(setup_param(setup, "max_sessions"))
+        runs[place] = _run(setup, one, bench, own, filters)
     return runs
 
 
-def _run(setup: Setup, found: Found, bench: Bench) -> Run | None:
+def _run(
+    setup: Setup, found: Found, bench: Bench, numbers: Numbers, filters: tuple[UniverseRule, ...]
+) -> Run | None:  # fmt: skip
     from iverson.research.kernel_code import compiled
 
     signals, stretch = found.signals, found.stretch
     if signals is None or stretch is None:
         return None
-    numbers = numbers_of(setup)
-    filters = tuple(rule for rule in setup.all_rules if isinstance(rule, UniverseRule))
     if filters and len(signals):  # denied whatever the account looks like, so left out
         admitted = stretch.admits(filters, bench.prepared.history)
-        signals = signals[admitted[signals["step"], signals["symbol"]]]
+        signals = signals.compress(admitted[signals["step"], signals["symbol"]])
     try:
         market = bench.market(setup.sizing.volume_sessions)
     except Unusual:

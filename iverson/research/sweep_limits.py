@@ -84,8 +84,8 @@ class Numbers(NamedTuple):
     hours: float  # of a daily-loss halt
 
 
-def numbers_of(setup: Setup) -> Numbers:
-    """Return a setup's numbers."""
+def numbers_of(setup: Setup, max_sessions: int | None) -> Numbers:
+    """Return a setup's numbers, the same for all parameters but this one."""
     coded: list[tuple[float, float]] = []
     lookback, shared, hours = 1, 2, 24.0
     terms = np.zeros(1, TERMS)
@@ -105,8 +105,7 @@ def numbers_of(setup: Setup) -> Numbers:
             lookback, shared = rule.p.lookback, rule.p.shared
     for name in Costs.__slots__:
         terms[name] = getattr(setup.costs, name)
-    limit = setup_param(setup, "max_sessions")
-    terms["max_sessions"] = -1 if limit is None else limit
+    terms["max_sessions"] = -1 if max_sessions is None else max_sessions
     terms["through_ticks"], terms["volume_share"] = setup.through_ticks, setup.volume_share
     terms["reading"], terms["release_after"] = READINGS[setup.reading], RELEASE_AFTER
     terms["risk"], terms["notional"] = setup.sizing.risk, setup.sizing.notional

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from inspect import isfunction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import backtrader as bt
 import numpy as np
@@ -36,8 +36,7 @@ class Unreadable(Exception):
     """These entry lines cannot be read as arrays; says why."""
 
 
-@dataclass(frozen=True)
-class EntryColumns:
+class EntryColumns(NamedTuple):
     """One entry of one symbol: a value for each bar of the window, in the lines' units.
 
     `target` None: none. `symbol` counts the symbols of the window.
@@ -229,7 +228,7 @@ def columns(strategy: Any) -> list[EntryColumns]:
 
 def same(one: EntryColumns, other: EntryColumns) -> bool:
     """Whether two entries are equal to the bit."""
-    pairs = zip(vars(one).values(), vars(other).values(), strict=True)
+    pairs = zip(one, other, strict=True)
     return all(np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in pairs)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from iverson.research.backtest import Prepared, Setup, windows_of
 from iverson.research.construction import ANY
+from iverson.research.kernel_signals import FAULTY
 from iverson.research.kernel_state import SIGNAL, Records
 from iverson.research.sweep_lines import (
     EntryColumns,
@@ -75,20 +76,27 @@ def _together(
     setups: Sequence[Setup], bench: Bench, first: date, last: date, windows: Windows,
     members: Sequence[tuple[int, Plan]],
 ) -> Iterator[Found]:  # fmt: skip
-    parts: dict[int, list[Records]] = {place: [] for place, _ in members}
+    parts: dict[int, list[bytes]] = {place: [] for place, _ in members}
     try:
         stretch = bench.stretch(first, last, windows)
     except Unusual:
-        parts.clear()
-    else:
-        for place, plan, entries in _entries(setups, bench.prepared, windows, members):
-            if entries is None:
-                parts.pop(place, None)
-            elif place in parts:
-                parts[place] += [_of_entry(one, stretch, bench, plan.ready) for one in entries]
+        yield from (Found(place, None, None) for place, _ in members)
+        return
+    gathering = _Gathering(stretch, bench)
+    for place, plan, entries in _entries(setups, bench.prepared, windows, members):
+        if place not in parts:
+            continue
+        found = [gathering.of(one, plan.ready) for one in entries or ()]
+        sound = [one for one in found if one is not None]
+        if entries is None or len(sound) < len(found):
+            del parts[place]
+        else:
+            parts[place] += sound
     for place, _ in members:
-        signals = _ordered(parts[place]) if place in parts else None
-        yield Found(place, signals, None if signals is None else stretch)
+        if place in parts:
+            yield Found(place, _ordered(parts[place]), stretch)
+        else:
+            yield Found(place, None, None)
 
 
 def _entries(
@@ -160,42 +168,36 @@ def _is_right(
 # -- from lines to signals -------------------------------------------------------------------------
 
 
-def _of_entry(entry: EntryColumns, stretch: Stretch, bench: Bench, ready: int) -> Records:
-    steps = stretch.steps[entry.symbol]
-    at = np.flatnonzero((entry.confidence != 0.0) & stretch.enterable(entry.symbol, ready))
-    confidence = entry.confidence[at]
-    if np.isnan(confidence).any():  # no signal, and no fault
-        at = at[~np.isnan(confidence)]
-        confidence = entry.confidence[at]
-    factor = bench.columns["factor"][stretch.starts[entry.symbol] + at]
-    signals = np.empty(len(at), SIGNAL)
-    signals["step"], signals["symbol"] = steps[at], entry.symbol
-    signals["direction"], signals["limit"] = entry.direction, entry.limit[at] / factor
-    signals["stop"] = entry.stop[at] / factor
-    # a confidence of no whole number or beyond 1 to 5 is a fault, and so is a target at 0
-    whole = (confidence >= 1.0) & (confidence <= 5.0) & (confidence == np.floor(confidence))
-    signals["confidence"] = np.where(whole, confidence, 0.0)
-    signals["target"] = -1.0  # none
-    if entry.target is not None:
-        target = entry.target[at] / factor
-        target[~(target > 0.0)] = 0.0
-        signals["target"] = target
-    return signals
+class _Gathering:
+    """Takes the signals of many sets out of their entries' lines, over one stretch."""
+
+    def __init__(self, stretch: Stretch, bench: Bench) -> None:
+        from iverson.research.kernel_code import compiled_gather
+
+        self._gather = compiled_gather()
+        self._stretch, self._factors = stretch, bench.columns["factor"]
+        self._room = np.empty(max(map(len, stretch.steps)), SIGNAL)
+
+    def of(self, entry: EntryColumns, ready: int) -> bytes | None:
+        """Return one entry's signals by bar, its prices on the grid; None for a fault."""
+        stretch, s = self._stretch, entry.symbol
+        start, steps = stretch.starts[s], stretch.steps[s]
+        count = self._gather(
+            entry.confidence, entry.limit, entry.stop,
+            _NOTHING if entry.target is None else entry.target,
+            self._factors[start : start + len(steps)], steps, stretch.enterable(s, ready),
+            s, entry.direction, self._room,
+        )  # fmt: skip
+        return None if count == FAULTY else self._room[:count].tobytes()
 
 
-def _ordered(parts: Sequence[Records]) -> Records | None:
-    """Return what the price grid leaves of the signals, in the gate's order; None for a fault."""
-    from iverson.research.kernel_code import compiled_grid
-
-    signals = np.empty(sum(map(len, parts)), SIGNAL)
-    end = 0
-    for part in parts:  # `np.concatenate` would compare the records' types each time
-        begin, end = end, end + len(part)
-        signals[begin:end] = part
-    denied = compiled_grid()(signals)
-    if denied < 0:
-        return None
-    if denied:
-        signals = signals[signals["confidence"] > 0]
+def _ordered(parts: Sequence[bytes]) -> Records:
+    """Return the signals of all entries of a set in the gate's order."""
+    signals = np.frombuffer(bytearray().join(parts), SIGNAL)  # numpy copies records by fields
+    if len(parts) == 1:
+        return signals
     # stable: the symbols in their order, and the entries of one in theirs, decide between equals
-    return signals[np.lexsort((-signals["confidence"], signals["step"]))]
+    return signals.take(np.lexsort((-signals["confidence"], signals["step"])))
+
+
+_NOTHING = np.empty(0)

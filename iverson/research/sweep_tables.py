@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iverson.book import History
+from iverson.engine.feed import numbers_of
 from iverson.execution.account import HIGH_DAYS
 from iverson.market.calendar import new_york
 from iverson.market.moments import Moment, moment
@@ -70,15 +71,19 @@ class Bench:
         if volume_sessions not in self._markets:
             if np.isinf(self.columns["volume"]).any():
                 raise Unusual("a volume is infinite")
-            history = self.prepared.history
             market = np.empty(len(self.columns["close"]), MARKET)
             for name, column in self.columns.items():
                 market[name] = column
-            market["average_volume"] = [
-                history.average_volume(symbol, through=one.session, sessions=volume_sessions)
-                for symbol, moments in self.moments.items()
-                for one in moments
-            ]
+            market["average_volume"] = np.concatenate(
+                [
+                    self.prepared.history.average_volumes(
+                        symbol,
+                        np.array([one.session for one in moments], dtype="datetime64[D]"),
+                        window=volume_sessions,
+                    )
+                    for symbol, moments in self.moments.items()
+                ]
+            )
             self._markets[volume_sessions] = market
         return self._markets[volume_sessions]
 
@@ -185,18 +190,25 @@ class Stretch:
         """Return the kernel's arrays for a daily-loss halt and an entry's time to fill."""
         key = (hours, entry_sessions)
         if key not in self._spans:
-            calendar = new_york()
-            until = [
-                _microseconds(max(m.at + timedelta(hours=hours), calendar.next_open(m.at)))
-                for m in self.moments
-            ]
-            lasts = (calendar.offset(m.session, entry_sessions) for m in self.moments)
-            valid = [bt.date2num(calendar.close_at(one).replace(tzinfo=None)) for one in lasts]
+            until, valid = self._ahead(hours, entry_sessions)
             steps = np.empty(len(self.number), STEP)
             steps["number"], steps["at"], steps["ordinal"] = self.number, self.at, self.ordinal
             steps["until"], steps["valid"], steps["oldest"] = until, valid, self.oldest
             self._spans[key] = Span(steps, self.row, self.printed, self.gone)
         return self._spans[key]
+
+    def _ahead(self, hours: float, entry_sessions: int) -> tuple[Ints, Floats]:
+        """Return of each step until when a halt lasts, and to which date number an entry lives."""
+        calendar = new_york()
+        for one in (self.moments[0], self.moments[-1]):  # raises what the engine would
+            calendar.next_open(one.at)
+            calendar.offset(one.session, entry_sessions)
+        # a moment's session is the last that had opened, so that the next one opens next
+        opens = calendar.opens(calendar.sessions[self.ordinal + 1])
+        pause = timedelta(hours=hours) // timedelta(microseconds=1)
+        until = np.maximum(self.at + pause, opens.astype("datetime64[us]").astype(np.int64))
+        closes = calendar.closes(calendar.sessions[self.ordinal + entry_sessions])
+        return until, numbers_of(closes)
 
     def correlated(self, bench: Bench, lookback: int, shared: int) -> Pairs:
         """Return the correlations over one pair of windows."""

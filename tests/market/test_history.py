@@ -106,6 +106,17 @@ def test_average_volume_counts_shares_as_they_are_on_the_day() -> None:
     assert history.average_volume("TEST", through=_session(2), sessions=20) == 2_000
 
 
+@pytest.mark.parametrize("window", [1, 7, 8, 20, N, N + 1])
+def test_average_volumes_are_the_means_of_the_windows_to_the_bit(window: int) -> None:
+    rng = np.random.default_rng(window)
+    volumes = rng.lognormal(14, 2, N)
+    one = replace(random_bars(3), volume=volumes)
+    found = DailyHistory({"TEST": one}).average_volumes("TEST", one.session, window=window)
+    expected = [volumes[max(0, end - window) : end].mean() for end in range(1, N + 1)]
+
+    assert found.tolist() == expected
+
+
 def test_unknown_symbol_and_empty_past_are_nothing() -> None:
     history = DailyHistory({"TEST": bars("100 101")})
 
