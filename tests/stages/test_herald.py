@@ -372,10 +372,14 @@ def test_two_processes_tell_each_alert_once(path: Path) -> None:
         assert AGAIN not in whole
 
 
+IN_THE_SENDING = 3  # every so-manyth kill
+
+
 def killed(path: Path, api: BotApi, *, kills: int, seed: int) -> dict[int, list[str]]:
     """Kill a process that tells, again and again; returns the messages of each critical alert.
 
-    The kill comes at a random moment of the telling, and every answer takes a while.
+    The kill comes at a random moment of the telling, and now and then in the sending: every answer
+    takes a while.
     """
     chance, apart = random.Random(seed), 1_200.0
     Outbox(path_of(path)).close()
@@ -383,7 +387,12 @@ def killed(path: Path, api: BotApi, *, kills: int, seed: int) -> dict[int, list[
     for number in range(kills):
         write(path, alarm(f"alarm number {number}."), entry(1, order=f"order {number}"))
         child = child_of(path, api, seconds=60.0, ahead=number * apart)
-        time.sleep(chance.uniform(0.0, 0.3))
+        if number % IN_THE_SENDING:
+            time.sleep(chance.uniform(0.0, 0.3))
+        else:  # the bot has it, and has not said so yet
+            until, there = time.monotonic() + 10, len(api.messages)
+            while len(api.messages) == there and time.monotonic() < until:
+                time.sleep(0.001)
         child.kill()
         child.join(10)
     last = child_of(path, api, seconds=2.0, ahead=kills * apart)
