@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from iverson.execution.alpaca.store import AlpacaStore
 from iverson.execution.reconcile import Written
 from iverson.market.bars import Bars
 from iverson.market.calendar import new_york
+from iverson.market.history import DailyHistory
 from iverson.market.intervals import minutes
 from iverson.research.backtest import Prepared, Setup
 from iverson.stages.herald import HeraldMaker
@@ -87,7 +89,8 @@ def rehearse_minutes(
         try:
             stream(
                 setup,
-                Prepared.of(past),
+                # Its questions are of days gone by: as if it had started anew each day.
+                replace(Prepared.of(past), history=DailyHistory(bars)),
                 line=Line(hub, started=market.connect),
                 store=market.store,
                 journal=scene.book,
