@@ -110,6 +110,11 @@ class Calendar:
             raise self._outside(str(at))
         return self._dates[index]
 
+    def coming_session(self, at: datetime) -> date:
+        """Return the session in progress, or the next one once it has closed."""
+        session = self.session_of(at)
+        return session if at < self.close_at(session) else self.offset(session, 1)
+
     def opens(self, sessions: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
         """Return opening instants (datetime64[ns], UTC); 09:30 New York for no session."""
         return self._edges(sessions, self._open_stamps, "9h30min")

@@ -22,6 +22,10 @@ class DailyHistory:
     """Point-in-time view of daily bars; minute bars are first summed up by session."""
 
     def __init__(self, bars: Mapping[str, Bars]) -> None:
+        self.renew(bars)
+
+    def renew(self, bars: Mapping[str, Bars]) -> None:
+        """Know these bars from now on, and no others."""
         self._symbols = {symbol: _Columns(one) for symbol, one in bars.items()}
 
     def log_returns(self, symbol: str, *, before: date, sessions: int) -> tuple[Sessions, Floats]:

@@ -230,6 +230,10 @@ class Simulator:
         """Move the clock to an instant that need not be the end of a bar."""
         self._wait(self._running_venue().advance(at))
 
+    def advance_until_word(self, at: datetime, *, step: timedelta) -> None:
+        """Move the clock by steps up to an instant; it stops after one that said something."""
+        self._wait(self._running_venue().advance_until_word(at, step=step))
+
     def processed(self, messages: int = 1) -> None:
         """Count messages that a handler of the client has finished with; any thread may."""
         venue = self._running_venue()

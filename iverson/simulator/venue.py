@@ -107,6 +107,12 @@ class Venue:
             await self.advance(end + self._delay)
         return bars
 
+    async def advance_until_word(self, until: datetime, *, step: timedelta) -> None:
+        """Move on by steps up to an instant, or to the end of that in which anything was sent."""
+        sent = self.progress.sent
+        while self.exchange.now < until and self.progress.sent == sent:
+            await self.advance(min(self.exchange.now + step, until))
+
     async def run_until(self, at: datetime) -> int:
         """Move on bar by bar up to an instant; return how many steps it took."""
         taken = 0

@@ -16,26 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 from iverson.execution.alpaca import stream as sockets
 from iverson.execution.alpaca.store import AlpacaStore
-from iverson.execution.reconcile import Written
 from iverson.market.bars import Bars
 from iverson.market.calendar import new_york
 from iverson.market.history import DailyHistory
 from iverson.market.intervals import minutes
 from iverson.research.backtest import Prepared, Setup
 from iverson.stages.herald import HeraldMaker
+from iverson.stages.lock_step import PATIENCE, LockStep
 from iverson.stages.rehearsed import Rehearsal
 from iverson.stages.scene import Scene, scene_of
 from iverson.stages.seen import Seen
-from iverson.stages.stream import Line, stream
+from iverson.stages.stream import MinuteLine, stream
 from iverson.stages.watched import SeeingHub, Watched
 
 if TYPE_CHECKING:
     from iverson.simulator.data_settings import DataSwitches
     from iverson.simulator.settings import Switches
-
-IDLE_SECONDS = 0.002
-MOMENT = 0.05  # seconds that what was asked for is waited for before looking again
-PATIENCE = 120.0  # seconds; on a busy machine a step may take long, and nothing is lost by waiting
 
 
 class SteppedHub(SeeingHub):
@@ -91,7 +87,7 @@ def rehearse_minutes(
                 setup,
                 # Its questions are of days gone by: as if it had started anew each day.
                 replace(Prepared.of(past), history=DailyHistory(bars)),
-                line=Line(hub, started=market.connect),
+                line=MinuteLine(hub, started=market.connect),
                 store=market.store,
                 journal=scene.book,
                 run=scene.run,
@@ -104,71 +100,31 @@ def rehearse_minutes(
         return scene.result(len(sessions))
 
 
-class _Market:
-    """Both sockets of one exchange on loopback, and the step that moves it."""
+class _Market(LockStep):
+    """The exchange, moved on by a bar when nothing is under way."""
 
     def __init__(
         self, scene: Scene, hub: SteppedHub, symbols: tuple[str, ...], end: datetime
     ) -> None:
-        self.scene, self.venue, self.hub, self.end = scene, scene.venue, hub, end
-        self.symbols = symbols
-        self._sockets: list[sockets.Thread] = []
-        self._store: AlpacaStore | None = None
-        self._cerebro: Any = None
+        super().__init__(scene)
+        self.hub, self.end, self.symbols = hub, end, symbols
         hub.step = self.step
 
-    def store(self, written: Written, note: Callable[[Any], None]) -> AlpacaStore:
-        self._store = self.scene.store(
-            written, note, threaded=True, pause=lambda _: time.sleep(IDLE_SECONDS)
-        )
-        return self._store
-
-    def running(self, cerebro: Any) -> None:
-        self._cerebro = cerebro
-
     def connect(self, store: AlpacaStore) -> None:
+        """Listen to orders and to bars."""
         venue = self.venue
+        bars = sockets.minutes(
+            venue.key, venue.secret, self.symbols, feed="iex", url=venue.urls.data_stream,
+            hear=self.heard(self.hub.hear), connected=lambda: None, mute_seconds=None,
+        )  # fmt: skip
+        self.listen(self.orders(store), bars)
 
-        def heard(what: Callable[[Any], None]) -> Callable[[Any], None]:
-            def hear(message: Any) -> None:
-                what(message)
-                venue.processed()
-
-            return hear
-
-        def connected() -> None:
-            pass
-
-        self._sockets = [
-            sockets.trades(
-                venue.key, venue.secret, paper=True, url=venue.urls.trading_stream,
-                hear=heard(store.hear), connected=store.connected,
-                lost=store.lost,
-            ),
-            sockets.minutes(
-                venue.key, venue.secret, self.symbols, feed="iex",
-                url=venue.urls.data_stream, hear=heard(self.hub.hear), connected=connected,
-                mute_seconds=None,
-            ),
-        ]  # fmt: skip
-        for socket in self._sockets:
-            socket.start()
-        venue.wait_for_subscriptions(2, seconds=PATIENCE)
-
-    def step(self) -> None:
-        """Move on by a bar when nothing is under way, else wait a moment for what is."""
-        store = self._store
-        assert store is not None
-        if not store.worker.idle:
-            store.worker.wait(MOMENT)
-        elif self.venue.now >= self.end or self.venue.step() == 0:
-            self._cerebro.runstop()
+    def move(self) -> None:
+        """Move on by a bar."""
+        if self.venue.now >= self.end or self.venue.step() == 0:
+            self.end_run()
         else:
             self.venue.wait_until_consumed(seconds=PATIENCE)
-
-    def stop(self) -> None:
-        for socket in self._sockets:
-            socket.stop()
 
 
 def _until(bars: Bars, at: datetime) -> Bars:

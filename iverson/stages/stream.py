@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stream: one long run over bars as they close, for strategies of minutes.
+"""A stream: one long run over bars as they close.
 
 The same parts as a wake (memory, desk, broker, recorder) around Backtrader's own live loop. What
 lies before the start is history: it makes the lines, and is never acted on.
@@ -7,27 +7,27 @@ lies before the start is history: it makes the lines, and is never acted on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import backtrader as bt
 
 from iverson.desk import Desk
 from iverson.engine.cerebro import LeanCerebro
+from iverson.errors import MissingBars
 from iverson.execution.account import Account
 from iverson.execution.alpaca.feed import AlpacaData
 from iverson.execution.alpaca.hub import Candle, Hub
 from iverson.execution.alpaca.store import AlpacaStore
-from iverson.market.bars import Bars
+from iverson.market.bars import DAILY
 from iverson.market.calendar import new_york
-from iverson.market.intervals import minutes
-from iverson.market.moments import number_of
+from iverson.market.moments import number_of, timeframe
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import Note, Record
 from iverson.monitoring.recorder import Recorder
-from iverson.research.backtest import Prepared, Setup, warm_up_bars, windows_of
+from iverson.research.backtest import Feed, Prepared, Setup, warm_up_bars
 from iverson.research.failures import blamed
 from iverson.risk.gate import Gate
 from iverson.stages.late import Late
@@ -37,9 +37,19 @@ from iverson.stages.overheard import Others, heed
 from iverson.stages.wake import StoreMaker
 
 
+class Line(Protocol):
+    """What connects a run with the market."""
+
+    def feed(self, known: Feed, rows: slice) -> bt.feed.DataBase:
+        """Return the feed of a symbol: these rows of its history, then what comes."""
+
+    def begin(self, store: AlpacaStore) -> None:
+        """Take the run's store: everything else is ready."""
+
+
 @dataclass(frozen=True, slots=True)
-class Line:
-    """What connects a run with the market: the hub of live bars and how gaps are filled.
+class MinuteLine:
+    """The hub of live bars and how gaps are filled.
 
     `missed` gives a symbol's bars after an instant; `connections` counts how often the socket was
     connected. `started` is called with the store once everything else is ready.
@@ -48,7 +58,25 @@ class Line:
     hub: Hub
     missed: Callable[[str, datetime], Iterable[Candle]] | None = None
     connections: Callable[[], int] | None = None
-    started: Callable[[Any], None] | None = None
+    started: Callable[[AlpacaStore], None] = lambda _: None
+
+    def feed(self, known: Feed, rows: slice) -> bt.feed.DataBase:
+        """Return the feed of a symbol; no split falls into a session."""
+        bars = known.bars[rows]
+        factor = float(bars.factor[-1])
+        return AlpacaData(
+            dataname=bars.symbol,
+            hub=self.hub,
+            history=bars,
+            missed=self.missed,
+            connections=self.connections,
+            factor_of=lambda _: factor,
+            **timeframe(bars.interval),
+        )
+
+    def begin(self, store: AlpacaStore) -> None:
+        """Listen."""
+        self.started(store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +128,7 @@ def _stream(
     running: Callable[[bt.Cerebro], None] | None,
 ) -> Streamed:
     calendar = new_york()
-    session = calendar.session_of(now)
+    session = calendar.coming_session(now)
     record = JournaledRecord(journal, run)
     others = Others(journal, run, record, after=journal.head.seq)
     memory = remember(journal, run, after=session)
@@ -113,15 +141,14 @@ def _stream(
         setup.strategy, setup.params, tuple(prepared.feeds), interval=prepared.interval
     )
     windows = windows_at_start(prepared, memory.first or session, session, warm_up)
-    past = _past(prepared, windows)
-    newest = max(_instant(bars.at[-1]) for bars in past.values())
+    newest = max(_instant(prepared.feeds[one].bars.at[rows][-1]) for one, rows in windows.items())
     desk = Desk(
         gate=Gate(setup.all_rules, setup.sizing),
         account=Account(memory.state, history=prepared.history),
         record=record,
         first=session,
         last=last,
-        within=True,
+        within=prepared.interval != DAILY,
         after=max(newest, memory.decided or newest),
         answered=memory.answered,
         capital=setup.capital,
@@ -134,21 +161,8 @@ def _stream(
 
     cerebro = LeanCerebro(stdstats=False, quicknotify=False)
     cerebro.setbroker(broker)
-    for symbol, bars in past.items():
-        factor = float(bars.factor[-1])
-        cerebro.adddata(
-            AlpacaData(
-                dataname=symbol,
-                timeframe=bt.TimeFrame.Minutes,
-                compression=minutes(bars.interval),
-                hub=line.hub,
-                history=bars,
-                missed=line.missed,
-                connections=line.connections,
-                factor_of=lambda _, known=factor: known,
-            ),
-            name=symbol,
-        )
+    for symbol, rows in windows.items():
+        cerebro.adddata(line.feed(prepared.feeds[symbol], rows), name=symbol)
 
     def leave() -> None:
         """End: who has everything left sees to it, and one process acts at a time."""
@@ -161,8 +175,7 @@ def _stream(
     cerebro.addstrategy(setup.strategy, desk=desk, **setup.params)
     if running is not None:
         running(cerebro)
-    if line.started is not None:
-        line.started(alpaca)
+    line.begin(alpaca)
     with blamed(setup.strategy, setup.params):
         (strategy,) = cerebro.run()
     while (order := broker.get_notification()) is not None:
@@ -173,16 +186,25 @@ def _stream(
 def windows_at_start(
     prepared: Prepared, first: date, session: date, warm_up: int
 ) -> dict[str, slice]:
-    """Return each symbol's rows known at a start, with their warm-up before `first`.
+    """Return each symbol's rows known at a start: from its warm-up before `first` on.
 
-    In the first minute of a session there is no bar of it yet: then from the session before.
+    A symbol that has not its whole warm-up is left out until the next start.
+
+    Raises
+    ------
+    MissingBars: none has.
     """
-    known = [feed.bars.session[-1].item() for feed in prepared.feeds.values() if len(feed.bars)]
-    return windows_of(prepared, min(first, max(known, default=first)), session, warm_up)
-
-
-def _past(prepared: Prepared, windows: Mapping[str, slice]) -> dict[str, Bars]:
-    return {symbol: prepared.feeds[symbol].bars[rows] for symbol, rows in windows.items()}
+    needed = max(warm_up, 1)
+    windows = {
+        symbol: rows
+        for symbol, feed in prepared.feeds.items()
+        if (rows := feed.window(first, session, needed)).stop - rows.start >= needed
+    }
+    if not windows:
+        raise MissingBars(
+            f"no symbol has its {needed} bars of warm-up before {session}; import more bars"
+        )
+    return windows
 
 
 def _instant(stamp: Any) -> datetime:

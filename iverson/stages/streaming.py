@@ -29,7 +29,7 @@ from iverson.stages.heralded import heralded
 from iverson.stages.opened import Admitted
 from iverson.stages.refreshed import vendor_of
 from iverson.stages.seen import Seen
-from iverson.stages.stream import Line, stream
+from iverson.stages.stream import MinuteLine, stream
 from iverson.stages.supervisor import notify
 from iverson.stages.trading import Went, alarm, beating, noting, started
 from iverson.stages.watched import SeeingHub, Watched
@@ -58,9 +58,7 @@ class SessionHub(SeeingHub):
 def stream_session(desk: Admitted) -> Went:
     """Trade the session in progress, or the next one, until its close."""
     calendar, now = new_york(), desk.at
-    session = calendar.session_of(now)
-    if now >= calendar.close_at(session):
-        session = calendar.offset(session, 1)
+    session = calendar.coming_session(now)
     opening, close = calendar.open_at(session), calendar.close_at(session)
     if opening - now > EARLY:
         raise Refused(
@@ -94,7 +92,7 @@ def stream_session(desk: Admitted) -> Went:
             made = stream(
                 setup,
                 Prepared.of(desk.bars),
-                line=Line(
+                line=MinuteLine(
                     hub,
                     missed=lambda symbol, after: _missed(desk, watched, symbol, after),
                     connections=wires.count,

@@ -19,7 +19,7 @@ from iverson.research.backtest import Prepared, Setup, simulate
 from iverson.risk import rules
 from strategies.opening_range import OpeningRangeBreakout
 from tests.minute_bars import summed
-from tests.parity.test_wakes import news, rsi
+from tests.parity.test_days import news, rsi
 
 Case = tuple[Setup, Mapping[str, Bars], date, date]
 BEFORE, FIRST, LAST = np.datetime64("2012-03-01"), date(2012, 4, 2), date(2012, 6, 29)

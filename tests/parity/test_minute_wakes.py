@@ -29,8 +29,8 @@ from iverson.stages.runs import begin
 from iverson.stages.wake import wake
 from strategies.opening_range import OpeningRangeBreakout
 from tests.minute_bars import summed
+from tests.parity.test_days import on_cents
 from tests.parity.test_streams import CENT, SEED, Dip, decision, shares
-from tests.parity.test_wakes import on_cents
 from tests.stages.rig import Breaking, Street, journal_at, store_of
 
 RUN, LENGTH = "rehearse-minutes", 5

@@ -44,7 +44,7 @@ from iverson.simulator.server import Simulator
 from iverson.simulator.settings import Switches
 from iverson.simulator.venue import ServerSwitches
 from iverson.stages.runs import begin
-from iverson.stages.stream import Line, stream
+from iverson.stages.stream import MinuteLine, stream
 from iverson.strategy import Strategy
 from iverson.testing import signal
 from tests.simulator.rehearsing import SESSION, at, minutes
@@ -214,7 +214,7 @@ def run_stream(ask: Ask) -> dict[str, Any]:
     ):
         begin(journal, RUN, setup, past, stage=Stage.REHEARSE, system="measure", at=start)
         stream(
-            setup, Prepared.of(past), line=Line(hub, started=connect, connections=pair.count),
+            setup, Prepared.of(past), line=MinuteLine(hub, started=connect, connections=pair.count),
             store=store, journal=journal, run=RUN, now=start, running=running,
         )  # fmt: skip
     seconds = time.monotonic() - marks["wall"]

@@ -26,7 +26,7 @@ from iverson.risk.rules import OneSystemPerSymbol
 from iverson.simulator.faults import Fault
 from iverson.simulator.settings import Switches
 from iverson.stages.runs import begin
-from iverson.stages.stream import Line, stream
+from iverson.stages.stream import MinuteLine, stream
 from iverson.strategy import Strategy
 from iverson.testing import signal
 from tests.simulator.rehearsing import SESSION, at, minutes
@@ -120,7 +120,7 @@ def play_stream(
             journal = journal_at(path, breaking)
             try:
                 stream(
-                    setup, Prepared.of({"TEST": past}), line=Line(hub),  # type: ignore[arg-type]  # a hub for a street
+                    setup, Prepared.of({"TEST": past}), line=MinuteLine(hub),  # type: ignore[arg-type]  # a hub for a street
                     store=_often(store_of(street, breaking, alarms)), journal=journal, run=RUN,
                     now=street.now, running=lambda cerebro, hub=hub: _ends(hub, cerebro),
                 )  # fmt: skip

@@ -125,7 +125,7 @@ def test_stream_ends_after_the_close(
     assert max(seen) == close.isoformat()
 
 
-def test_start_in_the_first_minute_of_a_session_has_the_bars_before_it(bars: Any) -> None:
+def test_start_in_the_first_minute_of_a_session_has_the_warm_up_of_its_backtest(bars: Any) -> None:
     before = Prepared.of(
         {symbol: one[one.session < np.datetime64(DAY)] for symbol, one in bars.items()}
     )
@@ -133,7 +133,7 @@ def test_start_in_the_first_minute_of_a_session_has_the_bars_before_it(bars: Any
     found = windows_at_start(before, DAY, DAY, WARM_UP)
 
     assert found == {
-        symbol: slice(len(one.bars) - 390 - WARM_UP, len(one.bars))
+        symbol: slice(len(one.bars) - WARM_UP, len(one.bars))
         for symbol, one in before.feeds.items()
     }
     whole = windows_at_start(Prepared.of(bars), DAY, DAY, WARM_UP)

@@ -57,7 +57,7 @@ class Exits:
         if order.exectype != bt.Order.Close:
             due = self.broker.p.store.clock()
         elif group.held:
-            due = self._before_close(_coming_session(self.broker.p.store.clock()))
+            due = self._before_close(new_york().coming_session(self.broker.p.store.clock()))
         self._leaving[group.entry.ref] = Leaving(group, order, due)
 
     def expect(self, group: Group, entered: Any, sessions: int | None) -> None:
@@ -66,7 +66,7 @@ class Exits:
         Under a halt that flattens, in the session in progress, or the next one.
         """
         if self.broker.flattens:
-            due = self._before_close(_coming_session(self.broker.p.store.clock()))
+            due = self._before_close(new_york().coming_session(self.broker.p.store.clock()))
             self._expected[group.entry.ref] = (group, due)
         elif sessions is not None and entered is not None:
             last = new_york().offset(moment(entered).session, sessions)
@@ -234,10 +234,3 @@ def is_open(at: datetime) -> bool:
     calendar = new_york()
     session = calendar.session_of(at)
     return bool(calendar.open_at(session) <= at < calendar.close_at(session))
-
-
-def _coming_session(at: datetime) -> Any:
-    """Return the session in progress, or the next one once it has closed."""
-    calendar = new_york()
-    session = calendar.session_of(at)
-    return session if at < calendar.close_at(session) else calendar.offset(session, 1)

@@ -64,6 +64,11 @@ class AlpacaData(bt.feed.DataBase):
         hub: Hub | None = self.p.hub
         return bool(self._past or self._kept) or (hub is not None and hub.waiting)
 
+    @property
+    def behind(self) -> bool:
+        """Whether history is left."""
+        return bool(self._past)
+
     def _load(self) -> bool | None:
         if self._past:
             at, bar, factor, dividend = self._past.popleft()
@@ -75,7 +80,7 @@ class AlpacaData(bt.feed.DataBase):
         if self._past:
             return self._load()
         bar_or_none, self._kept = self._kept or hub.take(self.p.dataname), None
-        if bar_or_none is None:
+        if bar_or_none is None and not history_left(self):
             hub.wait(self._qcheck)
             bar_or_none = hub.take(self.p.dataname)
         if bar_or_none is None:
@@ -124,6 +129,11 @@ class AlpacaData(bt.feed.DataBase):
         if self.p.factor_of is None:
             return 1.0
         return float(self.p.factor_of(new_york().session_of(at)))
+
+
+def history_left(feed: Any) -> bool:
+    """Whether any feed of the run has history left: then nobody waits for what is to come."""
+    return any(getattr(one, "behind", False) for one in feed.getenvironment().datas)
 
 
 def _rows(bars: Bars) -> Iterable[tuple[datetime, Candle, float, float]]:

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The same strategy, the same decisions: a backtest against wakes on the exchange on loopback.
+"""The same strategy, the same decisions: a backtest against wakes, and streams, on the exchange.
 
-Three months of the bundled sample for each daily strategy, and four with capital steps, two wakes a
-session, frictions off on both sides: every verdict, every fill and every step is the same, and the
-account to the cent.
+Three months of the bundled sample for each daily strategy, and four with capital steps, two wakes
+or one stream a session, frictions off on both sides: every verdict, every fill and every step is
+the same, and the account to the cent.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -29,6 +29,7 @@ from iverson.research.backtest import Outcome, Prepared, Setup, simulate
 from iverson.risk import rules
 from iverson.simulator.settings import Switches
 from iverson.stages.rehearse import Rehearsal, rehearse_daily
+from iverson.stages.rehearse_days import rehearse_days
 from strategies.news_reversal import NewsReversal
 from strategies.rsi_reversion import RsiReversion
 
@@ -95,14 +96,26 @@ def setup_of(strategy: type[iv.Strategy], **params: Any) -> Setup:
     )
 
 
-@pytest.fixture(scope="module", params=[rsi, news, steps], ids=["rsi", "news", "steps"])
+WAYS: dict[str, Callable[..., Rehearsal]] = {"wakes": rehearse_daily, "stream": rehearse_days}
+PERIODS = {"rsi": rsi, "news": news, "steps": steps}
+SLOW = {"steps stream"}  # the steps of a stream are in test_streams, too
+PARAMS = [
+    pytest.param(case, marks=[pytest.mark.slow] if case in SLOW else [])
+    for way in WAYS
+    for name in PERIODS
+    for case in [f"{name} {way}"]
+]
+
+
+@pytest.fixture(scope="module", params=PARAMS)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    setup, bars, first, last = request.param()
+    name, way = request.param.split()
+    setup, bars, first, last = PERIODS[name]()
     return Case(
         last=last,
         capital=setup.capital,
         backtest=simulate(setup, Prepared.of(bars), first=first, last=last, at_end="carry"),
-        rehearsal=rehearse_daily(
+        rehearsal=WAYS[way](
             setup,
             bars,
             system="daily",
