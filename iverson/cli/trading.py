@@ -31,6 +31,11 @@ Book = Annotated[
 ]
 
 
+Stream = Annotated[
+    bool, typer.Option("--stream", help="Stay awake for the session with daily bars, too.")
+]
+
+
 def rehearse(  # noqa: PLR0917 (typer passes them by name)
     system: Annotated[
         str, typer.Argument(metavar="SYSTEM", help="As strategies.rsi_reversion, or module:name.")
@@ -45,6 +50,9 @@ def rehearse(  # noqa: PLR0917 (typer passes them by name)
         Path | None, typer.Option("--journal", help="Keep everything that happened in this file.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is left to chance.")] = 0,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Daily bars by a stream a session, not by wakes.")
+    ] = False,
     sets: Sets = None,
     symbols: Symbols = None,
     universe: UniverseFile = None,
@@ -67,8 +75,9 @@ def rehearse(  # noqa: PLR0917 (typer passes them by name)
     ready = configured(found, sets=sets, symbols=symbols, cash=None, universe=universe)
     with _Bar() as bar:
         result = ready.rehearse(
-            start, end, scenario=scenario, journal=journal, seed=seed, progress=bar.show
-        )
+            start, end, scenario=scenario, journal=journal, seed=seed, stream=stream,
+            progress=bar.show,
+        )  # fmt: skip
     typer.echo(str(result))
     if journal is not None:
         typer.echo(f"journal      {journal}; compare: iverson parity {system} {journal}")
@@ -93,13 +102,16 @@ def paper(
     system: SystemArgument,
     sets: Sets = None,
     symbols: Symbols = None,
+    stream: Stream = False,
     journal: Book = None,
 ) -> None:
     """Trade the paper account: daily bars wake once, minutes stream until the close.
 
-    Ctrl-C or SIGTERM stop it: nothing more is sent, protective stops stay at the broker.
+    With --stream daily bars stay awake, too: from before the open until the session's bar is
+    decided on. Ctrl-C or SIGTERM stop it: nothing more is sent, protective stops stay at the
+    broker.
     """
-    _ended(_configured(system, sets, symbols, journal).paper(journal=journal))
+    _ended(_configured(system, sets, symbols, journal).paper(stream=stream, journal=journal))
 
 
 def live(  # noqa: PLR0917 (typer passes them by name)
@@ -113,6 +125,7 @@ def live(  # noqa: PLR0917 (typer passes them by name)
     ] = None,
     sets: Sets = None,
     symbols: Symbols = None,
+    stream: Stream = False,
     journal: Book = None,
 ) -> None:
     """Trade real money: daily bars wake once, minutes stream until the close.
@@ -120,7 +133,7 @@ def live(  # noqa: PLR0917 (typer passes them by name)
     Refuses (exit 1) without --max-loss, --account and the token that `iverson checklist` writes.
     """
     ready = _configured(system, sets, symbols, journal)
-    _ended(ready.live(max_loss=max_loss, account=account, journal=journal))
+    _ended(ready.live(max_loss=max_loss, account=account, stream=stream, journal=journal))
 
 
 def _configured(

@@ -27,7 +27,7 @@ from iverson.stages.drill_orders import DrillOrders
 from iverson.stages.drill_venue import Drills, is_open
 from iverson.stages.lock import account_lock
 from iverson.stages.runs import drill_name, note_identity, run_name
-from iverson.stages.streaming import Stopping
+from iverson.stages.stopping import Stopping
 from iverson.stages.token import binding
 from iverson.stages.traded import Traded
 

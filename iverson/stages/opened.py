@@ -39,12 +39,16 @@ LOOK_BACK, LOOK_AHEAD = timedelta(days=7), timedelta(days=14)  # of the calendar
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for beside the system: for live its account's number and the maximum loss."""
+    """What was asked for beside the system: for live its account's number and the maximum loss.
+
+    `stream`: to stay awake for a session with daily bars, too.
+    """
 
     stage: Stage
     journal: Path | str | None = None
     account: str | None = None
     max_loss: float | None = None
+    stream: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ def admitted(
     if at > now + timedelta(seconds=1):
         raise ConfigError(f"at is {at}, which is still to come; leave it out to wake now")
     notes = (*_small(connection.stage, setup), *refresh(system, connection, now=at))
-    bars = {symbol: _until(one, at) for symbol, one in system.load().items()}
+    bars = {symbol: bars_until(one, at) for symbol, one in system.load().items()}
     if not connection.on_loopback:
         admission.admit_feed(feed_words(bars, store=system.store), strategy)
     return Admitted(
@@ -169,7 +173,8 @@ def _small(stage: Stage, setup: Setup) -> tuple[str, ...]:
     return (f"{words} system; add capital=iv.CapitalSteps() to it",)
 
 
-def _until(bars: Bars, at: datetime) -> Bars:
+def bars_until(bars: Bars, at: datetime) -> Bars:
+    """Return the bars that had closed by an instant."""
     import numpy as np
 
     stamp = np.datetime64(at.replace(tzinfo=None), "ns")

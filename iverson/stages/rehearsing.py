@@ -17,6 +17,7 @@ from iverson.monitoring.journal import Journal
 from iverson.research.days import Day
 from iverson.stages.herald import HeraldMaker
 from iverson.stages.rehearse import rehearse_daily
+from iverson.stages.rehearse_days import rehearse_days
 from iverson.stages.rehearse_stream import rehearse_minutes
 from iverson.stages.rehearsed import Rehearsal
 from iverson.stages.runs import run_name
@@ -31,6 +32,7 @@ def rehearse(
     scenario: Any,
     journal: Path | str | None,
     seed: int,
+    stream: bool,
     progress: Callable[[int, int], None] | None,
     herald: HeraldMaker | None = None,
 ) -> Rehearsal:
@@ -63,7 +65,8 @@ def rehearse(
     )  # fmt: skip
     try:
         if daily:
-            result = rehearse_daily(system.setup, bars, progress=progress, **options)
+            trades = rehearse_days if stream else rehearse_daily
+            result = trades(system.setup, bars, progress=progress, **options)
         else:
             result = rehearse_minutes(system.setup, bars, **options)
     except BaseException:

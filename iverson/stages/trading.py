@@ -67,8 +67,8 @@ class Went:
 
 
 def trade(system: Traded, asked: Asked) -> Went:
-    """Wake once for daily bars, stream for minutes; see `System.paper` and `System.live`."""
-    if system.interval == DAILY:
+    """Wake once for daily bars, or stream; see `System.paper` and `System.live`."""
+    if system.interval == DAILY and not asked.stream:
         return wake_once(system, asked)
     from iverson.stages.streaming import stream_session
 

@@ -52,6 +52,7 @@ class Trades:
         scenario: Any = None,
         journal: Path | str | None = None,
         seed: int = 0,
+        stream: bool = False,
         progress: Callable[[int, int], None] | None = None,
         herald: HeraldMaker | None = None,
     ) -> Rehearsal:
@@ -64,6 +65,7 @@ class Trades:
         scenario: what goes wrong, by name (`iverson rehearse --list`) or a file.
         journal: where everything is written; None keeps it as long as the result.
         seed: of all that is left to chance at the exchange.
+        stream: daily bars by one stream a session, as `paper(stream=True)`, instead of wakes.
         progress: called with the sessions done and those there are.
         herald: makes, of a journal and the exchange's clock, what tells people; default nobody is.
         """
@@ -71,7 +73,7 @@ class Trades:
 
         return rehearse(
             self._traded(), start, end, scenario=scenario, journal=journal, seed=seed,
-            progress=progress, herald=herald,
+            stream=stream, progress=progress, herald=herald,
         )  # fmt: skip
 
     def wake(self, at: datetime | None = None, *, journal: Path | str | None = None) -> Went:
@@ -97,18 +99,26 @@ class Trades:
 
         return wake_once(self._traded(), Asked(Stage.PAPER, journal), at=at)
 
-    def paper(self, *, journal: Path | str | None = None) -> Went:
-        """Trade the paper account: one wake for daily bars, the session's stream for minutes."""
+    def paper(self, *, stream: bool = False, journal: Path | str | None = None) -> Went:
+        """Trade the paper account: one wake for daily bars, the session's stream for minutes.
+
+        Parameters
+        ----------
+        stream: stay awake for a session with daily bars, too. Started up to two hours before the
+            open, it needs no wakes: shares that fill are protected a moment later, and it decides
+            once the session's bar is there (on a free plan a quarter of an hour after the close).
+        """
         from iverson.stages.opened import Asked
         from iverson.stages.trading import trade
 
-        return trade(self._traded(), Asked(Stage.PAPER, journal))
+        return trade(self._traded(), Asked(Stage.PAPER, journal, stream=stream))
 
     def live(
         self,
         *,
         max_loss: float | None = None,
         account: str | None = None,
+        stream: bool = False,
         journal: Path | str | None = None,
     ) -> Went:
         """Trade real money; refuses without what `paper` asks for, and more.
@@ -118,6 +128,7 @@ class Trades:
         max_loss: dollars agreed beforehand, of the account as it was when the run began: when they
             are lost every position is left and nothing begins again.
         account: the number of the account that the keys open, typed by whoever trades it.
+        stream: as of `paper`.
 
         Raises
         ------
@@ -128,7 +139,7 @@ class Trades:
         from iverson.stages.opened import Asked
         from iverson.stages.trading import trade
 
-        return trade(self._traded(), Asked(Stage.LIVE, journal, account, max_loss))
+        return trade(self._traded(), Asked(Stage.LIVE, journal, account, max_loss, stream))
 
     def drill(
         self,

@@ -24,8 +24,8 @@ from iverson.signals.entry import Long
 from iverson.simulator.pacing import Pace
 from iverson.stages import admission
 from iverson.stages.seen import path_of
+from iverson.stages.stopping import Stopping
 from iverson.stages.stream import windows_at_start
-from iverson.stages.streaming import Stopping
 from iverson.strategy import Strategy
 from iverson.system import System
 from tests.stages.trading_kit import exchange, use

@@ -107,7 +107,7 @@ class Thread:
 
 
 class Pair:
-    """An account's two sockets, orders and bars: opened together, closed together."""
+    """An account's sockets, of orders and perhaps of bars: opened together, closed together."""
 
     def __init__(self) -> None:
         self._sockets: tuple[Thread, ...] = ()
@@ -117,18 +117,18 @@ class Pair:
         """Whether they were opened and not yet closed."""
         return bool(self._sockets)
 
-    def open(self, trades: Thread, minutes: Thread) -> None:
-        """Start both."""
-        self._sockets = (trades, minutes)
+    def open(self, trades: Thread, *minutes: Thread) -> None:
+        """Start them."""
+        self._sockets = (trades, *minutes)
         for socket in self._sockets:
             socket.start()
 
     def count(self) -> int:
         """Return how often the socket of bars was connected."""
-        return self._sockets[1].connections if self._sockets else 0
+        return sum(socket.connections for socket in self._sockets[1:])
 
     def close(self) -> None:
-        """Stop both, side by side."""
+        """Stop them, side by side."""
         stopping = [threading.Thread(target=socket.stop) for socket in self._sockets]
         self._sockets = ()
         for one in stopping:
