@@ -14,12 +14,11 @@ import numpy as np
 
 import iverson as iv
 from iverson.engine.cerebro import LeanCerebro
-from iverson.engine.feed import ArrayData, columns_of, day_numbers
+from iverson.engine.feed import ArrayData, columns_of, numbers_of
 from iverson.market.bars import DAILY, Bars
 from iverson.research.backtest import Setup
 from iverson.research.search import Score, search
 from tests.bench import work
-from tests.bench.on_backtrader import moments
 from tests.bench.on_backtrader import works as backtrader_works
 from tests.bench.work import Market, Marks, Row, Series, Work
 
@@ -42,6 +41,7 @@ class Dip(iv.Strategy):
         )
 
 
+SESSION_END = np.timedelta64(16, "h")  # as the other engines' days
 TERMS = dict(
     strategy=Dip,
     rules=(iv.rules.OneSystemPerSymbol(),),
@@ -54,11 +54,13 @@ TERMS = dict(
 
 
 def feed(series: Series, rows: slice, daily: bool) -> Any:
-    """Return a feed of whole columns."""
+    """Return a feed of whole columns; a daily bar is stamped when its session ends."""
     columns = {name: getattr(series, name)[rows] for name in Series._fields[1:]}
-    stamps = day_numbers(moments(series.stamp[rows], daily=daily))
+    instants = series.stamp[rows].astype("datetime64[s]")
+    if daily:
+        instants = instants.astype("datetime64[D]") + SESSION_END
     return ArrayData(
-        dataname=columns_of(datetime=stamps, **columns),
+        dataname=columns_of(datetime=numbers_of(instants), **columns),
         timeframe=bt.TimeFrame.Days if daily else bt.TimeFrame.Minutes,
     )
 
