@@ -75,7 +75,7 @@ def rehearse_days(
             try:
                 stream(
                     setup, replace(Prepared.of(known), history=history), line=day.line,
-                    store=day.store, journal=scene.book, run=scene.run, now=scene.venue.now,
+                    store=day.store, journal=scene.book, run=scene.run, session=session,
                     running=day.running,
                 )  # fmt: skip
             finally:

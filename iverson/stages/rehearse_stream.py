@@ -91,7 +91,7 @@ def rehearse_minutes(
                 store=market.store,
                 journal=scene.book,
                 run=scene.run,
-                now=start,
+                session=sessions[0].item(),
                 last=sessions[-1].item(),
                 running=market.running,
             )

@@ -22,7 +22,6 @@ from iverson.execution.alpaca.feed import AlpacaData
 from iverson.execution.alpaca.hub import Candle, Hub
 from iverson.execution.alpaca.store import AlpacaStore
 from iverson.market.bars import DAILY
-from iverson.market.calendar import new_york
 from iverson.market.moments import number_of, timeframe
 from iverson.monitoring.journal import Journal
 from iverson.monitoring.record import Note, Record
@@ -95,7 +94,7 @@ def stream(
     store: StoreMaker,
     journal: Journal,
     run: str,
-    now: datetime,
+    session: date,
     last: date = date.max,
     running: Callable[[bt.Cerebro], None] | None = None,
 ) -> Streamed:
@@ -103,14 +102,15 @@ def stream(
 
     Parameters
     ----------
-    prepared: bars up to `now`, the instant of the start.
+    prepared: bars up to the start, for daily bars those before `session`.
     journal: a journal in use is refused (`ConfigError`).
+    session: the first that is traded; what lies before it is history.
     last: the session after which there is none, if that is known: its last bar decides no entry.
     running: gets the Cerebro before it runs, so that `runstop` can end it.
     """
     with account_lock(journal.path):
         return _stream(
-            setup, prepared, line=line, store=store, journal=journal, run=run, now=now,
+            setup, prepared, line=line, store=store, journal=journal, run=run, session=session,
             last=last, running=running,
         )  # fmt: skip
 
@@ -123,12 +123,10 @@ def _stream(
     store: StoreMaker,
     journal: Journal,
     run: str,
-    now: datetime,
+    session: date,
     last: date,
     running: Callable[[bt.Cerebro], None] | None,
 ) -> Streamed:
-    calendar = new_york()
-    session = calendar.coming_session(now)
     record = JournaledRecord(journal, run)
     others = Others(journal, run, record, after=journal.head.seq)
     memory = remember(journal, run, after=session)

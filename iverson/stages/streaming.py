@@ -7,9 +7,11 @@ stay at the venue, and the next start goes on from journal and account.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import Any
 
 from iverson.errors import Refused
+from iverson.execution.alpaca.opening import sendable_until
 from iverson.market.bars import DAILY
 from iverson.market.calendar import new_york
 from iverson.monitoring.journal import Journal
@@ -28,9 +30,12 @@ EARLY = timedelta(hours=2)  # before the open that a stream may be started
 
 
 def stream_session(desk: Admitted) -> Went:
-    """Trade the session in progress, or the next one, until its close."""
+    """Trade the session in progress, or the next one, until its close.
+
+    Daily bars: also one that has closed and whose bar is not decided on yet, while it may be.
+    """
     calendar, now = new_york(), desk.at
-    session = calendar.coming_session(now)
+    session = _session(desk)
     opening, close = calendar.open_at(session), calendar.close_at(session)
     if opening - now > EARLY:
         raise Refused(
@@ -62,7 +67,7 @@ def stream_session(desk: Admitted) -> Went:
                 store=connection.store(alarming, noting(book, desk.run, connection), threaded=True),
                 journal=book,
                 run=desk.run,
-                now=now,
+                session=session,
                 running=stopping.begin,
             )
         finally:
@@ -78,3 +83,21 @@ def stream_session(desk: Admitted) -> Went:
         desk.run, connection.stage, desk.journal, session, True, made.record, made.problems,
         (*desk.notes, *market.notes), alarms, stopping.by,
     )  # fmt: skip
+
+
+def _session(desk: Admitted) -> date:
+    calendar, now = new_york(), desk.at
+    ended = calendar.session_of(now)
+    close = calendar.close_at(ended)
+    sendable = desk.system.interval == DAILY and close <= now <= sendable_until(close)
+    if sendable and ended not in _decided(desk):
+        return ended
+    return calendar.coming_session(now)
+
+
+def _decided(desk: Admitted) -> set[date]:
+    if not desk.journal.exists():
+        return set()
+    with Journal(desk.journal, read_only=True) as book:
+        rows: list[Any] = book.values("equity", run=desk.run)
+    return {row.session for row in rows}

@@ -45,12 +45,14 @@ class DayMarket:
         self._close = new_york().close_at(session)
         self._seen = Seen(desk.journal, desk.run)
         self._sockets = sockets.Pair()
-        self._asked: float | None = None  # when first, and last, by the monotonic clock
+        self._asked: float | None = None  # when first, by the monotonic clock
         self._again = 0.0
         self._given = False
         self.notes: tuple[str, ...] = ()
-        history = DailyHistory(desk.bars)
-        self.prepared = replace(Prepared.of(desk.bars), history=history)
+        before = new_york().offset(session, -1)
+        known = {symbol: one.between(date.min, before) for symbol, one in desk.bars.items()}
+        history = DailyHistory(known)
+        self.prepared = replace(Prepared.of(known), history=history)
         self.line = DayLine(history, wait=self._wait, started=self._connect)
 
     def close(self) -> None:

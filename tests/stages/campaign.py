@@ -6,6 +6,7 @@ python -m tests.stages.campaign                      all of it
 python -m tests.stages.campaign --only split         scenes whose name contains a word
 python -m tests.stages.campaign --only split --case 17
 python -m tests.stages.campaign --points 1           `kill -9` at every point of every scene (hours)
+python -m tests.stages.campaign --days 1             every crash of every scene by streams (an hour)
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import argparse
 import sys
 import time
 
-from tests.stages.cases import cases, sample
+from tests.stages.cases import cases, crashes, sample
 from tests.stages.judge import faults
 from tests.stages.killing import points_of, wrong_after_kill_at, wrong_after_kills
 from tests.stages.play import play
+from tests.stages.play_days import play_days
 from tests.stages.rig import Breaking
 from tests.stages.scenes import Scene, scenes
 from tests.stages.streaming import PARTIAL, STORIES, play_stream
@@ -34,10 +36,13 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200, help="processes to kill")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--points", type=int, help="only kills, at every so-manyth point")
+    parser.add_argument("--days", type=int, help="only streams of daily bars, every so-manyth case")
     asked = parser.parse_args()
     chosen = {name: one for name, one in scenes().items() if asked.only in name}
     if asked.points:
         return kill_at_points(chosen, asked.points)
+    if asked.days:
+        return days(chosen, asked.days, seed=asked.seed)
     began, runs, points, wrong = time.monotonic(), 0, 0, 0
     for name, scene in chosen.items():
         unbroken = play(scene)
@@ -93,6 +98,24 @@ def streams(only: str, most: int | None) -> tuple[int, int, int]:
             points += there
             print(f"{name}: {there} points", flush=True)
     return runs, points, wrong
+
+
+def days(chosen: dict[str, Scene], step: int, *, seed: int) -> int:
+    """End streams of daily bars at every `step`th case; 1 when the judge found anything."""
+    began, runs, points, wrong = time.monotonic(), 0, 0, 0
+    for name, scene in chosen.items():
+        unbroken = play_days(scene)
+        found = crashes(unbroken, pairs=PAIRS, seed=seed)[::step]
+        for case in found:
+            complaints = case.run(scene, unbroken, play_days)
+            wrong += bool(complaints)
+            for complaint in complaints:
+                print(f"{name}, case {case.number}, {case.told(unbroken)}: {complaint}")
+        runs, points = runs + len(found), points + len(unbroken.breaking.points)
+        print(f"{name}: {len(unbroken.breaking.points)} points, {len(found)} runs", flush=True)
+    print(f"{points} points, {runs} broken streams of daily bars, {wrong} with differences, "
+          f"{time.monotonic() - began:.0f} s")  # fmt: skip
+    return 1 if wrong else 0
 
 
 def kill(chosen: dict[str, Scene], most: int, *, seed: int) -> tuple[int, int]:

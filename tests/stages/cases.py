@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tests.stages.judge import faults
@@ -26,11 +26,13 @@ class Case:
     spoils: dict[int, str] = field(default_factory=dict)
     first: str = ""
 
-    def run(self, scene: Scene, unbroken: Played) -> list[str]:
+    def run(
+        self, scene: Scene, unbroken: Played, player: Callable[..., Played] = play
+    ) -> list[str]:
         """Play the scene broken, and return what the judge finds."""
         breaking = Breaking(frozenset(self.crashes), self.first, self.spoils)
         try:
-            played = play(scene, breaking, again=self.again)
+            played = player(scene, breaking, again=self.again)
         except Exception as error:  # noqa: BLE001 (whatever ends a wake is a finding, not the end)
             return [f"the wake ended in {error!r}"]
         return faults(played, unbroken, same=self.again)
@@ -57,6 +59,11 @@ def cases(unbroken: Played, *, pairs: int, seed: int = 0) -> list[Case]:
         first = chance.randint(1, points)
         listed.append(((first, first + chance.randint(1, 60)), True, {}))
     return [Case(number, *one) for number, one in enumerate(listed)]
+
+
+def crashes(unbroken: Played, *, pairs: int, seed: int = 0) -> list[Case]:
+    """Return those of the cases in which nothing but a process ends."""
+    return [case for case in cases(unbroken, pairs=pairs, seed=seed) if not case.spoils]
 
 
 def sample(found: Sequence[Case], size: int, *, seed: int = 0) -> list[Case]:

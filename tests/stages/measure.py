@@ -215,7 +215,7 @@ def run_stream(ask: Ask) -> dict[str, Any]:
         begin(journal, RUN, setup, past, stage=Stage.REHEARSE, system="measure", at=start)
         stream(
             setup, Prepared.of(past), line=MinuteLine(hub, started=connect, connections=pair.count),
-            store=store, journal=journal, run=RUN, now=start, running=running,
+            store=store, journal=journal, run=RUN, session=SESSION, running=running,
         )  # fmt: skip
     seconds = time.monotonic() - marks["wall"]
     found = {

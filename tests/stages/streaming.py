@@ -19,6 +19,7 @@ import numpy as np
 from iverson.execution.alpaca.hub import Candle
 from iverson.execution.costs import Costs
 from iverson.market.bars import Bars
+from iverson.market.calendar import new_york
 from iverson.model import Signal, Stage
 from iverson.monitoring.journal import Journal
 from iverson.research.backtest import Prepared, Setup
@@ -121,8 +122,9 @@ def play_stream(
             try:
                 stream(
                     setup, Prepared.of({"TEST": past}), line=MinuteLine(hub),  # type: ignore[arg-type]  # a hub for a street
-                    store=_often(store_of(street, breaking, alarms)), journal=journal, run=RUN,
-                    now=street.now, running=lambda cerebro, hub=hub: _ends(hub, cerebro),
+                    store=often(store_of(street, breaking, alarms)), journal=journal, run=RUN,
+                    session=new_york().coming_session(street.now),
+                    running=lambda cerebro, hub=hub: _ends(hub, cerebro),
                 )  # fmt: skip
                 break
             except SimulatedCrash:
@@ -143,7 +145,7 @@ def _after(before: Bars, bars: Bars) -> Bars:
     return replace(bars, **joined)
 
 
-def _often(make: Callable[..., Any]) -> Callable[..., Any]:
+def often(make: Callable[..., Any]) -> Callable[..., Any]:
     def store(written: Any, note: Any) -> Any:
         made = make(written, note)
         made.polling.seconds = 0.0

@@ -130,11 +130,28 @@ def test_one_symbol_without_a_bar_does_not_hold_the_others_up(
     assert [one.signal.symbol for one in went.record.verdicts] == ["MSFT"]
 
 
-def test_stream_of_days_is_refused_the_evening_before(
+def test_started_after_the_close_it_decides_on_that_bar_once_and_is_then_refused(
     made: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As after a crash between the close and the decision."""
     evening = new_york().close_at(SESSIONS[0]) + timedelta(hours=1)
     with exchange(evening) as venue:
+        use(monkeypatch, venue, tmp_path)
+        went = made.paper(stream=True)
+        orders = len(venue.ledger["orders"])
+        with pytest.raises(Refused, match="start the stream at most two hours before"):
+            made.paper(stream=True)
+
+        assert (went.session, went.alarms) == (SESSIONS[0], [])
+        assert [one.signal.symbol for one in went.record.verdicts if one.approved] == ["MSFT"]
+        assert orders == len(venue.ledger["orders"]) > 0
+
+
+def test_stream_of_days_is_refused_long_before_the_open(
+    made: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too early for the session, too late for the bar of the one before."""
+    with exchange(new_york().open_at(SESSIONS[1]) - timedelta(hours=5)) as venue:
         use(monkeypatch, venue, tmp_path)
         with pytest.raises(Refused, match="start the stream at most two hours before"):
             made.paper(stream=True)
