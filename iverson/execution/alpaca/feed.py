@@ -80,8 +80,8 @@ class AlpacaData(bt.feed.DataBase):
         if self._past:
             return self._load()
         bar_or_none, self._kept = self._kept or hub.take(self.p.dataname), None
-        if bar_or_none is None and not history_left(self):
-            hub.wait(self._qcheck)
+        if bar_or_none is None and self._qcheck > 0 and not history_left(self):
+            hub.wait(self._qcheck)  # who comes later in the round has no time left to wait
             bar_or_none = hub.take(self.p.dataname)
         if bar_or_none is None:
             return None
