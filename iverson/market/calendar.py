@@ -110,6 +110,15 @@ class Calendar:
             raise self._outside(str(at))
         return self._dates[index]
 
+    def ordinals_of(self, at: NDArray[np.datetime64]) -> NDArray[np.int64]:
+        """Return the places in `sessions` of `session_of` for many naive UTC instants."""
+        stamps = at.astype("datetime64[ns]")
+        places = np.searchsorted(self._open_stamps, stamps, side="right").astype(np.int64) - 1
+        outside = (places < 0) | (stamps > self._close_stamps[-1])
+        if outside.any():
+            raise self._outside(str(at[outside][0]))
+        return places
+
     def coming_session(self, at: datetime) -> date:
         """Return the session in progress, or the next one once it has closed."""
         session = self.session_of(at)

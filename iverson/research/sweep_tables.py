@@ -7,9 +7,9 @@ Everything is computed once for a `Prepared` and kept as long as it is swept.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import cached_property
-from itertools import chain, pairwise
+from typing import Any, NamedTuple
 
 import backtrader as bt
 import numpy as np
@@ -19,13 +19,36 @@ from iverson.book import History
 from iverson.engine.feed import numbers_of
 from iverson.execution.account import HIGH_DAYS
 from iverson.market.calendar import new_york
-from iverson.market.moments import Moment, moment
-from iverson.research.backtest import Prepared
+from iverson.market.moments import moment
+from iverson.research.backtest import Feed, Prepared
 from iverson.research.kernel_state import MARKET, STEP, Flags, Floats, Ints, Records, Span
 from iverson.risk.rules import correlation
 from iverson.risk.universe import UniverseRule
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+class Moments(NamedTuple):
+    """The moments of bars as columns, shape (n,): instants in microseconds since 1970, UTC."""
+
+    at: Ints
+    session: NDArray[np.datetime64]
+    ordinal: Ints
+
+    def only(self, rows: Any) -> Moments:
+        """Return some of them."""
+        return Moments(self.at[rows], self.session[rows], self.ordinal[rows])
+
+
+def moments_of(feed: Feed) -> Moments:
+    """Return what `moment` says of each bar's date number.
+
+    A number holds a whole second exactly, and other instants nearly: those are asked one by one.
+    """
+    at = feed.bars.at.astype("datetime64[us]")
+    if (at != at.astype("datetime64[s]")).any():
+        asked = [moment(number).at.replace(tzinfo=None) for number in feed.numbers.tolist()]
+        at = np.array(asked, dtype="datetime64[us]")
+    ordinal = new_york().ordinals_of(at)
+    return Moments(at.astype(np.int64), new_york().sessions[ordinal], ordinal)
 
 
 class Unusual(Exception):
@@ -59,12 +82,9 @@ class Bench:
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
     @cached_property
-    def moments(self) -> dict[str, list[Moment]]:
-        """The moment of every bar, by symbol."""
-        return {
-            symbol: [moment(number) for number in feed.numbers.tolist()]
-            for symbol, feed in self.prepared.feeds.items()
-        }
+    def moments(self) -> dict[str, Moments]:
+        """The moments of all bars, by symbol."""
+        return {symbol: moments_of(feed) for symbol, feed in self.prepared.feeds.items()}
 
     def market(self, volume_sessions: int) -> Records:
         """Return the bars as the kernel's records."""
@@ -77,9 +97,7 @@ class Bench:
             market["average_volume"] = np.concatenate(
                 [
                     self.prepared.history.average_volumes(
-                        symbol,
-                        np.array([one.session for one in moments], dtype="datetime64[D]"),
-                        window=volume_sessions,
+                        symbol, moments.session, window=volume_sessions
                     )
                     for symbol, moments in self.moments.items()
                 ]
@@ -132,21 +150,21 @@ class Stretch:
         self.symbols = tuple(windows)
         self.starts = [bench.starts[symbol] + rows.start for symbol, rows in windows.items()]
         self.bars = sum(rows.stop - rows.start for rows in windows.values())
-        own = [bench.moments[symbol][rows] for symbol, rows in windows.items()]
         numbers = [bench.prepared.feeds[symbol].numbers[rows] for symbol, rows in windows.items()]
-        everything = dict(
-            zip(np.concatenate(numbers).tolist(), chain.from_iterable(own), strict=True)
-        )
-        self.number = np.array(sorted(n for n, m in everything.items() if m.session >= first))
-        self.moments = [everything[number] for number in self.number.tolist()]
-        self._check(everything)
+        known = [bench.moments[symbol].only(rows) for symbol, rows in windows.items()]
+        number, found = np.unique(np.concatenate(numbers), return_index=True)
+        moments = Moments(*(np.concatenate(column)[found] for column in zip(*known, strict=True)))
+        self._check(number, moments)
+        within = moments.session >= np.datetime64(first, "D")
+        self.number = number[within]
+        self.at, self.session, self.ordinal = moments.only(within)
         # of each bar of each symbol: its step, -1 before the first
         self.steps: list[NDArray[np.int64]] = []
         for one in numbers:
             found = np.searchsorted(self.number, one)
             self.steps.append(np.where(one >= self.number[0], found, -1))
         self.before = [int((one < 0).sum()) for one in self.steps]  # bars
-        self.row = np.full((len(self.number), len(own)), -1, dtype=np.int64)
+        self.row = np.full((len(self.number), len(known)), -1, dtype=np.int64)
         self.printed = np.zeros(self.row.shape, dtype=np.bool_)
         for s, (one, start) in enumerate(zip(numbers, self.starts, strict=True)):
             place = np.searchsorted(one, self.number, side="right") - 1
@@ -154,11 +172,8 @@ class Stretch:
             self.printed[:, s] = (place >= 0) & (one[place] == self.number)
         ends = [bench.prepared.ends[symbol] for symbol in self.symbols]
         self.gone: Ints = np.searchsorted(self.number, ends, side="right").astype(np.int64)
-        days = np.array([m.session.toordinal() for m in self.moments])
-        self.ordinal = np.array([m.ordinal for m in self.moments], dtype=np.int64)
-        self.oldest = np.searchsorted(days, days - HIGH_DAYS)
-        self.open_for_entries = np.array([first <= m.session < last for m in self.moments])
-        self.at = np.array([_microseconds(m.at) for m in self.moments], dtype=np.int64)
+        self.oldest = np.searchsorted(self.session, self.session - np.timedelta64(HIGH_DAYS, "D"))
+        self.open_for_entries = self.session < np.datetime64(last, "D")
         self.pairs: dict[tuple[int, int], Pairs] = {}
         self._spans: dict[tuple[float, int], Span] = {}
         self._enterable: dict[tuple[int, int], Flags] = {}
@@ -178,9 +193,8 @@ class Stretch:
         """Return at which steps each symbol passes all of some rules; shape (steps, symbols)."""
         key = repr(filters)
         if key not in self._admits:
-            days = np.array([m.session for m in self.moments], dtype="datetime64[D]")
             by_symbol = [
-                np.all([rule.admits(symbol, days, history) for rule in filters], axis=0)
+                np.all([rule.admits(symbol, self.session, history) for rule in filters], axis=0)
                 for symbol in self.symbols
             ]
             self._admits[key] = np.column_stack(by_symbol)
@@ -200,7 +214,7 @@ class Stretch:
     def _ahead(self, hours: float, entry_sessions: int) -> tuple[Ints, Floats]:
         """Return of each step until when a halt lasts, and to which date number an entry lives."""
         calendar = new_york()
-        for one in (self.moments[0], self.moments[-1]):  # raises what the engine would
+        for one in (moment(self.number[0]), moment(self.number[-1])):  # raises as the engine would
             calendar.next_open(one.at)
             calendar.offset(one.session, entry_sessions)
         # a moment's session is the last that had opened, so that the next one opens next
@@ -217,12 +231,11 @@ class Stretch:
             self.pairs[key] = Pairs(bench, self, key)
         return self.pairs[key]
 
-    def _check(self, everything: Mapping[float, Moment]) -> None:
-        sessions = [everything[number].session for number in sorted(everything)]
-        if any(after <= before for before, after in pairwise(sessions)):
+    def _check(self, number: Floats, moments: Moments) -> None:
+        if (moments.session[1:] <= moments.session[:-1]).any():
             raise Unusual("some session has bars that end at different times")
         since = float(bt.date2num(self.first))
-        if any((number >= since) != (m.session >= self.first) for number, m in everything.items()):
+        if ((number >= since) != (moments.session >= np.datetime64(self.first, "D"))).any():
             raise Unusual("a bar ends on another date than its session's")
 
 
@@ -246,7 +259,3 @@ class Pairs:
         self.table[self._count] = found[self._stretch.ordinal]
         self.numbers[one, other] = self.numbers[other, one] = self._count
         self._count += 1
-
-
-def _microseconds(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(microseconds=1)

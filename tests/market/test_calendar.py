@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -128,3 +128,26 @@ def test_the_calendar_is_built_once() -> None:
 def test_midnight_follows_summer_time(day: date, hour: int) -> None:
     """Clocks change at two in the morning: the date itself still begins by the old time."""
     assert midnight(day) == datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
+
+
+def test_many_instants_are_placed_as_each_by_itself(calendar: Calendar) -> None:
+    opening, close = calendar.open_at(FRIDAY), calendar.close_at(FRIDAY)
+    second = timedelta(seconds=1)
+    instants = [opening - second, opening, close, close + second, calendar.close_at(MONDAY)]
+    naive = np.array([one.replace(tzinfo=None) for one in instants], dtype="datetime64[us]")
+
+    places = calendar.ordinals_of(naive)
+
+    assert calendar.sessions[places].tolist() == [calendar.session_of(one) for one in instants]
+    assert calendar.sessions[places[:2]].tolist() == [calendar.offset(FRIDAY, -1), FRIDAY]
+    with pytest.raises(DataError, match=r"1800-01-01.*: outside the exchange calendar"):
+        calendar.ordinals_of(np.array(["2021-03-05T15:00", "1800-01-01"], "datetime64[us]"))
+
+
+def test_coming_session_is_the_one_in_progress_until_its_close(calendar: Calendar) -> None:
+    opening, close = calendar.open_at(FRIDAY), calendar.close_at(FRIDAY)
+
+    assert calendar.coming_session(opening) == FRIDAY
+    assert calendar.coming_session(close - timedelta(seconds=1)) == FRIDAY
+    assert calendar.coming_session(close) == MONDAY
+    assert calendar.coming_session(opening - timedelta(hours=1)) == FRIDAY
