@@ -54,12 +54,7 @@ def rehearse_daily(
     """
     from iverson.simulator.settings import Switches
 
-    if any(one.interval != DAILY for one in bars.values()):
-        raise ConfigError("rehearse_daily takes daily bars; minute bars are rehearsed as a stream")
-    calendar = new_york()
-    sessions = [one.item() for one in calendar.between(first, last)]
-    if not sessions:
-        raise ConfigError(f"there is no session from {first} to {last}; ask for a longer range")
+    calendar, sessions = new_york(), sessions_of(bars, first, last)
     prepared = Prepared.of(bars)
     start = calendar.close_at(calendar.offset(sessions[0], -1)) + AFTER_CLOSE
     behaves = switches or Switches(seed=seed, close_early_seconds=600.0)
@@ -97,6 +92,16 @@ def rehearse_daily(
             if progress is not None:
                 progress(number + 1, len(sessions))
         return scene.result(len(sessions))
+
+
+def sessions_of(bars: Mapping[str, Bars], first: date, last: date) -> list[date]:
+    """Return the sessions of a rehearsal of daily bars; `ConfigError` if it cannot be one."""
+    if any(one.interval != DAILY for one in bars.values()):
+        raise ConfigError("rehearse_daily takes daily bars; minute bars are rehearsed as a stream")
+    sessions: list[date] = new_york().between(first, last).tolist()
+    if not sessions:
+        raise ConfigError(f"there is no session from {first} to {last}; ask for a longer range")
+    return sessions
 
 
 def _splits(bars: Mapping[str, Bars]) -> set[date]:

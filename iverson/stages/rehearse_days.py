@@ -21,6 +21,7 @@ from iverson.research.backtest import Prepared, Setup
 from iverson.stages.day_line import DayLine
 from iverson.stages.herald import HeraldMaker
 from iverson.stages.lock_step import PATIENCE, LockStep
+from iverson.stages.rehearse import sessions_of
 from iverson.stages.rehearsed import Rehearsal
 from iverson.stages.scene import Scene, scene_of
 from iverson.stages.seen import Seen
@@ -57,8 +58,7 @@ def rehearse_days(
     """
     from iverson.simulator.settings import Switches
 
-    calendar = new_york()
-    sessions = [one.item() for one in calendar.between(first, last)]
+    calendar, sessions = new_york(), sessions_of(bars, first, last)
     opened = scene_of(
         setup, bars, system=system, start=calendar.open_at(sessions[0]) - BEFORE_OPEN,
         journal=journal, switches=switches or Switches(seed=seed, close_early_seconds=600.0),

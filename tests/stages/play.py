@@ -100,6 +100,31 @@ def play(
     return Played(scene, breaking, *seen, journal=noted, alarms=alarms, woken=woken)
 
 
+class Watching:
+    """Notes when shares are bare for longer than it takes: to see the fill, to cancel, to protect.
+
+    `bare` has the instants with the shares held and covered then, by symbol.
+    """
+
+    LOOKS = 3
+
+    def __init__(self, street: Street) -> None:
+        self._street = street
+        self._looks = 0
+        self.bare: list[tuple[datetime, dict[str, tuple[float, float]]]] = []
+
+    def look(self) -> None:
+        """Look once."""
+        now = covers(self._street.witness)
+        self._looks = self._looks + 1 if any(held > cover for held, cover in now.values()) else 0
+        if self._looks > self.LOOKS:
+            self.bare.append((self._street.now, now))
+
+    def begin(self) -> None:
+        """Begin anew, with a new process."""
+        self._looks = 0
+
+
 def told(
     exchange: Exchange, account: str, witness: Ledger
 ) -> tuple[list[dict[str, Any]], list[tuple[Any, ...]], Decimal, dict[str, Decimal], Decimal]:

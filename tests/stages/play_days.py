@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from iverson.research.backtest import Prepared
 from iverson.stages.day_line import DayLine
 from iverson.stages.runs import begin
 from iverson.stages.stream import stream
-from tests.stages.play import RUN, Played, covers, told
+from tests.stages.play import RUN, Played, Watching, covers, told
 from tests.stages.rig import Breaking, SimulatedCrash, Street, journal_at, store_of
 from tests.stages.scenes import Scene
 from tests.stages.streaming import often
@@ -81,19 +81,12 @@ def play_days(scene: Scene, breaking: Breaking | None = None, *, again: bool = T
     breaking = breaking or Breaking()
     setup = scene.setup()
     alarms: list[tuple[str, str]] = []
-    woken: list[tuple[datetime, dict[str, tuple[float, float]]]] = []
-    bare: list[bool] = []
     start = new_york().open_at(scene.sessions[1]) - timedelta(minutes=30)
     street = Street(scene.series, at=start, faults=scene.faults, switches=scene.switches)
     if scene.race is not None:
         street.on_call = scene.race(street)
-
-    def look() -> None:
-        now = covers(street.witness)
-        bare.append(any(held > covered for held, covered in now.values()))
-        if all(bare[-PATIENCE - 1 :]) and len(bare) > PATIENCE:
-            woken.append((street.now, now))
-
+    watching = Watching(street)
+    woken = watching.bare
     with tempfile.TemporaryDirectory(prefix="iverson-days-") as folder:
         path = Path(folder) / "iverson.db"
         with Journal(path, durable=False) as first:
@@ -104,7 +97,7 @@ def play_days(scene: Scene, breaking: Breaking | None = None, *, again: bool = T
         for number, session in enumerate(scene.sessions[1:], 1):
             street.advance_to(new_york().open_at(session) - timedelta(minutes=30))
             while True:
-                day = Passing(scene, street, number, look)
+                day = Passing(scene, street, number, watching.look)
                 journal = journal_at(path, breaking)
                 try:
                     stream(
@@ -113,7 +106,7 @@ def play_days(scene: Scene, breaking: Breaking | None = None, *, again: bool = T
                         running=day.running,
                     )  # fmt: skip
                 except SimulatedCrash:
-                    bare.clear()
+                    watching.begin()
                     if again or session == scene.sessions[-1]:
                         continue
                     break

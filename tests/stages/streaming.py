@@ -31,11 +31,10 @@ from iverson.stages.stream import MinuteLine, stream
 from iverson.strategy import Strategy
 from iverson.testing import signal
 from tests.simulator.rehearsing import SESSION, at, minutes
-from tests.stages.play import RUN, Played, covers, told
+from tests.stages.play import RUN, Played, Watching, told
 from tests.stages.rig import Breaking, SimulatedCrash, Street, journal_at, store_of
 from tests.stages.scenes import Scene
 
-PATIENCE = 3  # bars that shares may be bare: one that shows the fill, one to cancel, one to protect
 DECIDES, DAY_BEFORE = "09:34", date(2024, 1, 2)
 STORIES = {  # minutes from 09:31; the signal is that of 09:34
     "target": "100 100 100 100 100 100 101 102 103 105 104 104 104 104",
@@ -101,14 +100,7 @@ def play_stream(
     street.advance_to(edges[3] + timedelta(seconds=2))
     setup = Setup(Minutes, (OneSystemPerSymbol(),), costs=Costs.none(), cash=100_000.0)
     alarms: list[tuple[str, str]] = []
-    woken: list[tuple[datetime, dict[str, tuple[float, float]]]] = []
-    bare: list[bool] = []
-
-    def look() -> None:
-        now = covers(street.witness)
-        bare.append(any(held > covered for held, covered in now.values()))
-        if all(bare[-PATIENCE - 1 :]) and len(bare) > PATIENCE:
-            woken.append((street.now, now))
+    watching = Watching(street)
 
     with tempfile.TemporaryDirectory(prefix="iverson-stream-") as folder:
         path = Path(folder) / "iverson.db"
@@ -116,7 +108,7 @@ def play_stream(
             given = {"TEST": bars}
             begin(first, RUN, setup, given, stage=Stage.REHEARSE, system="s", at=street.now)
         while True:
-            hub = StreetHub(street, candles, look)
+            hub = StreetHub(street, candles, watching.look)
             past = bars[: sum(edge <= street.now for edge in edges)]
             journal = journal_at(path, breaking)
             try:
@@ -128,7 +120,7 @@ def play_stream(
                 )  # fmt: skip
                 break
             except SimulatedCrash:
-                bare.clear()
+                watching.begin()
             finally:
                 journal.close()
         with Journal(path, read_only=True) as last:
@@ -136,7 +128,7 @@ def play_stream(
     street.close()
     scene = Scene("stream", {"TEST": bars}, {})
     seen = told(street.exchange, street.account, street.witness)
-    return Played(scene, breaking, *seen, journal=noted, alarms=alarms, woken=woken)
+    return Played(scene, breaking, *seen, journal=noted, alarms=alarms, woken=watching.bare)
 
 
 def _after(before: Bars, bars: Bars) -> Bars:
