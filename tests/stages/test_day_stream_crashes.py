@@ -15,7 +15,7 @@ from tests.stages.play_days import play_days
 from tests.stages.scenes import scenes
 
 SCENES = scenes()
-CASES_EACH = 8
+CASES_EACH = 6
 
 
 @pytest.mark.parametrize("name", SCENES)

@@ -162,8 +162,8 @@ def test_shares_of_a_partial_fill_are_bare_for_minutes_at_most_instead_of_hours(
 ) -> None:
     """Whole days pass in which a wake looks twice; a stream protects what has filled."""
     asked = dict(scenario="partial-then-nothing", seed=3)
-    by_wakes = made.rehearse("2005-03", **asked)
-    by_stream = made.rehearse("2005-03", stream=True, **asked)
+    by_wakes = made.rehearse("2005-03-01", "2005-03-11", **asked)
+    by_stream = made.rehearse("2005-03-01", "2005-03-11", stream=True, **asked)
 
     shares = max(fill["qty"] for fill in map(_numbers, by_stream.ledger["fills"]))
     partial = sum(one.approved for one in by_stream.of(Verdict))
