@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iverson.errors import ConfigError
+from iverson.errors import BrokerUnavailable, ConfigError
 from iverson.market.bars import DAILY, Bars
 from iverson.market.calendar import new_york
 from iverson.research.backtest import Prepared, Setup
@@ -69,11 +69,14 @@ def rehearse_daily(
             venue.advance_to(venue.now + timedelta(seconds=seconds))
 
         def wakes(session: date) -> None:
-            wake(
-                setup, prepared, session=session,
-                store=partial(scene.store, threaded=False, pause=pause),
-                journal=scene.book, run=scene.run,
-            )  # fmt: skip
+            try:
+                wake(
+                    setup, prepared, session=session,
+                    store=partial(scene.store, threaded=False, pause=pause),
+                    journal=scene.book, run=scene.run,
+                )  # fmt: skip
+            except BrokerUnavailable as error:
+                scene.away(error)
             scene.tell()
 
         before = calendar.offset(sessions[0], -1)

@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iverson.errors import BrokerUnavailable
 from iverson.execution.alpaca.store import AlpacaStore
 from iverson.market.bars import Bars
 from iverson.market.calendar import new_york
@@ -34,6 +35,7 @@ BEFORE_OPEN = timedelta(minutes=30)
 AFTER_CLOSE = timedelta(minutes=1)
 BEFORE_CLOSE = timedelta(minutes=5)  # from when what has to be left is left
 SECOND, MINUTE, LONG = timedelta(seconds=1), timedelta(minutes=1), timedelta(minutes=15)
+AGAIN = timedelta(hours=1)  # until a process that found no venue is started again
 LIVELY = timedelta(seconds=25)  # after a word of the venue
 
 
@@ -68,21 +70,33 @@ def rehearse_days(
         seen = Seen(journal, scene.run)
         for number, session in enumerate(sessions):
             scene.venue.advance_to(calendar.open_at(session) - BEFORE_OPEN)
-            known = _through(bars, calendar.offset(session, -1))
-            history = DailyHistory(known)
-            day = _Day(scene, seen, bars, session)
-            day.line = DayLine(history, wait=day.wait, started=day.connect)
-            try:
-                stream(
-                    setup, replace(Prepared.of(known), history=history), line=day.line,
-                    store=day.store, journal=scene.book, run=scene.run, session=session,
-                    running=day.running,
-                )  # fmt: skip
-            finally:
-                day.stop()
+            while not _traded(scene, setup, seen, bars, session):
+                scene.venue.advance_to(scene.venue.now + AGAIN)
             if progress is not None:
                 progress(number + 1, len(sessions))
         return scene.result(len(sessions))
+
+
+def _traded(
+    scene: Scene, setup: Setup, seen: Seen, bars: Mapping[str, Bars], session: date
+) -> bool:
+    """Stream a session; whether it came to its end, or there is no time left to try again."""
+    calendar = new_york()
+    known = _through(bars, calendar.offset(session, -1))
+    history = DailyHistory(known)
+    day = _Day(scene, seen, bars, session)
+    day.line = DayLine(history, wait=day.wait, started=day.connect)
+    try:
+        stream(
+            setup, replace(Prepared.of(known), history=history), line=day.line, store=day.store,
+            journal=scene.book, run=scene.run, session=session, running=day.running,
+        )  # fmt: skip
+    except BrokerUnavailable as error:
+        scene.away(error)
+        return scene.venue.now >= calendar.close_at(session)
+    finally:
+        day.stop()
+    return True
 
 
 class _Day(LockStep):
@@ -98,7 +112,8 @@ class _Day(LockStep):
         self._given = False
 
     def connect(self, store: AlpacaStore) -> None:
-        """Listen to orders."""
+        """Listen to orders; an account that does not answer says so here."""
+        store.venue.account()
         self.listen(self.orders(store))
 
     def heard(self, what: Callable[[Any], None]) -> Callable[[Any], None]:

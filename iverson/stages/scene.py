@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iverson.errors import BrokerUnavailable
 from iverson.execution.alpaca.store import AlpacaStore
 from iverson.execution.reconcile import Written
 from iverson.market.bars import Bars
@@ -60,7 +61,7 @@ class Scene:
             limited=False,
             written=written,
             note=note,
-            alarm=self._alarm,
+            alarm=self.alarm,
             told=lambda words: self._note(Note(venue.now, words)),
             clock=lambda: venue.now,
             pause=pause,
@@ -72,7 +73,12 @@ class Scene:
         bare = share_seconds(self.watch.covers, venue.now)
         return Rehearsal(self.run, self.path, sessions, venue.ledger, venue.log, self.alarms, bare)
 
-    def _alarm(self, rule: str, reason: str) -> None:
+    def away(self, error: BrokerUnavailable) -> None:
+        """Note that a process ended because the venue did not answer; another comes later."""
+        self.alarm("run", f"it does not trade now: {error}")
+
+    def alarm(self, rule: str, reason: str) -> None:
+        """Keep an alarm, and write it down."""
         self.alarms.append((self.venue.now, rule, reason))
         self._note(Alarm(self.venue.now, rule, reason))
 

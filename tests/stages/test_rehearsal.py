@@ -190,3 +190,15 @@ def test_share_seconds_count_regular_hours_only() -> None:
         Cover(start, "a", "AAPL", none, none),
     ]
     assert share_seconds(covers, end.replace(hour=20)) == 10 * 15 * 60
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["wakes", "stream"])
+def test_process_that_finds_no_venue_is_told_and_a_later_one_trades(
+    made: Any, *, stream: bool
+) -> None:
+    rehearsal = made.rehearse("2005-03-01", "2005-03-09", scenario="maintenance", stream=stream)
+
+    assert {rule for _, rule, _ in rehearsal.alarms} == {"run"}
+    (words, *_) = [words for _, _, words in rehearsal.alarms]
+    assert "it does not trade now: Alpaca gave no usable answer to GET /account" in words
+    assert rehearsal.ledger["fills"]

@@ -107,7 +107,7 @@ class AlpacaBroker(HearingBroker):
         """Book what is still on its way; protective stops stay at the venue."""
         store = self.p.store
         until = store.clock() + timedelta(seconds=self.p.linger_seconds)
-        while store.clock() < until and (busy := self._under_way()):
+        while store.clock() < until and ((busy := self._under_way()) or store.sweeps):
             store.pause(LINGER_STEP)
             for group in busy:
                 store.refresh(self, group)

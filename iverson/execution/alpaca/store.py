@@ -29,7 +29,8 @@ from iverson.execution.alpaca.pace import Pace, Priority
 from iverson.execution.alpaca.polling import Polling
 from iverson.execution.alpaca.protocol import Placed
 from iverson.execution.alpaca.rest import Rest
-from iverson.execution.alpaca.states import OrderState, Standing, Update
+from iverson.execution.alpaca.states import Standing, Update
+from iverson.execution.alpaca.sweeping import Sweeping
 from iverson.execution.alpaca.tracking import Tracked
 from iverson.execution.alpaca.venue import Venue
 from iverson.execution.alpaca.wire import client_order_id
@@ -113,6 +114,7 @@ class AlpacaStore:
         self._comparing = Comparing(
             self.venue, self.worker, self.polling, self.clock, self.alarm, patient=threaded
         )
+        self._sweeping = Sweeping(self.venue, self.worker, self._comparing, self.clock)
 
     def getbroker(self, **params: Any) -> AlpacaBroker:
         """Return a broker for a Cerebro."""
@@ -202,31 +204,12 @@ class AlpacaStore:
 
     def sweep(self, broker: AlpacaBroker, tracked: Tracked) -> None:
         """Make sure that an order of a finished group does not live on at the venue."""
-        order_id = tracked.id
+        self._sweeping.sweep(broker, tracked)
 
-        def look() -> list[OrderState]:
-            state = self.venue.order(order_id)
-            if state is not None and state.alive:
-                self.venue.cancel(order_id)
-                state = self.venue.order(order_id)
-            return [] if state is None else [state]
-
-        def ask() -> None:
-            self.worker.do(Priority.CANCEL, lambda: self._comparing.unless_away(look), looked)
-
-        def looked(found: list[OrderState] | None) -> None:
-            if found is None:
-                ask()
-            for state in found or ():
-                if state.alive and state.meaning != "unknown":
-                    ask()
-                elif state.filled > tracked.filled:
-                    broker.halt(
-                        "out of sync",
-                        f"{state.symbol}: an exit filled after its position was closed",
-                    )
-
-        ask()
+    @property
+    def sweeps(self) -> bool:
+        """Whether the venue still has to end an order of a finished group."""
+        return self._sweeping.waits
 
     # -- how things stand ----------------------------------------------------------------------
 
@@ -265,6 +248,7 @@ class AlpacaStore:
                 "are polled meanwhile",
             )
         self._comparing.step(broker)
+        self._sweeping.step()
 
     def settle(self, broker: AlpacaBroker, seconds: float = SETTLE_SECONDS) -> None:
         """Wait until the venue has answered all that was sent, then take no more."""
