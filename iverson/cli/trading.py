@@ -107,9 +107,9 @@ def paper(
 ) -> None:
     """Trade the paper account: daily bars wake once, minutes stream until the close.
 
-    With --stream daily bars stay awake, too: from before the open until the session's bar is
-    decided on. Ctrl-C or SIGTERM stop it: nothing more is sent, protective stops stay at the
-    broker.
+    With --stream daily bars stay awake, too, until the session's bar is decided on.
+
+    Ctrl-C or SIGTERM stop it: nothing more is sent, protective stops stay at the broker.
     """
     _ended(_configured(system, sets, symbols, journal).paper(stream=stream, journal=journal))
 
