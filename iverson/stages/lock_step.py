@@ -76,7 +76,7 @@ class LockStep:
 
     def move(self) -> None:
         """Let time pass, or end the run."""
-        raise NotImplementedError
+        raise NotImplementedError  # a heir says how
 
     def stop(self) -> None:
         """Stop listening."""
